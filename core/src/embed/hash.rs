@@ -1,0 +1,160 @@
+//! The `hash` embedder: lexical similarity without a model.
+//!
+//! Text is split into lower-cased words. Each word, its stem and its character n-grams are hashed
+//! with a sign into the dimensions (feature hashing, Weinberger et al. 2009), so texts are near when
+//! they share words, forms of words or parts of words. Repetition counts sublinearly; function words
+//! count little and long words much, in place of the document frequencies that one text lacks.
+//!
+//! The result depends on the text alone: own hash, no transcendental function, sums in a fixed
+//! order.
+
+mod stem;
+mod words;
+
+use words::Words;
+
+/// How much each kind of feature counts.
+struct Weights {
+    stem: f32,
+    word: f32,
+    /// Of all n-grams of a word together.
+    grams: f32,
+}
+
+const WEIGHTS: Weights = Weights {
+    stem: 1.0,
+    word: 0.3,
+    grams: 0.5,
+};
+
+/// Sizes of the character n-grams; the blanks around a word belong to it.
+const MIN_GRAM: usize = 3;
+const MAX_GRAM: usize = 5;
+
+/// Features of different kinds with the same bytes are different features.
+const WORD_SEED: u64 = 0x9ae1_6a3b_2f90_404f;
+const STEM_SEED: u64 = 0xc3a5_c85c_97cb_3127;
+const GRAM_SEED: u64 = 0xb492_b66f_be98_f273;
+const TEXT_SEED: u64 = 0x2545_f491_4f6c_dd1d;
+
+/// Embeds `text` as a vector of unit length.
+pub fn embed(text: &str, dimensions: usize) -> Vec<f32> {
+    let mut vector = vec![0.0; dimensions];
+    embed_into(text, &mut vector);
+    vector
+}
+
+/// Embeds `text` into `vector`, whose length is the number of dimensions.
+pub fn embed_into(text: &str, vector: &mut [f32]) {
+    vector.fill(0.0);
+    if vector.is_empty() {
+        return;
+    }
+    let mut words = Words::of(text);
+    words.each(|word, count| add_word(vector, word, count));
+    if !scale_to_unit_length(vector) {
+        // No words, or they cancel out exactly.
+        fill_from_hash(vector, hash(TEXT_SEED, text.as_bytes()));
+        scale_to_unit_length(vector);
+    }
+}
+
+/// Adds the features of a word that occurs `count` times. `padded` has a blank on either side.
+fn add_word(vector: &mut [f32], padded: &[u8], count: usize) {
+    let word = &padded[1..padded.len() - 1];
+    let weight = words::weight(word) * sublinear(count);
+    add(vector, hash(WORD_SEED, word), weight * WEIGHTS.word);
+    add(
+        vector,
+        hash(STEM_SEED, stem::stem(word)),
+        weight * WEIGHTS.stem,
+    );
+    let grams = (padded.len() * (MAX_GRAM - MIN_GRAM + 1)) as f32;
+    let weight = weight * WEIGHTS.grams / grams.sqrt();
+    for start in 0..padded.len() {
+        if !is_char_start(padded, start) {
+            continue;
+        }
+        let mut state = GRAM_SEED;
+        let mut size = 0;
+        for at in start..padded.len() {
+            state = mix_byte(state, padded[at]);
+            if !is_char_start(padded, at + 1) {
+                continue;
+            }
+            size += 1;
+            if size >= MIN_GRAM {
+                add(vector, finish(state), weight);
+            }
+            if size == MAX_GRAM {
+                break;
+            }
+        }
+    }
+}
+
+/// Whether a character starts (or the text ends) at `at` of valid UTF-8.
+fn is_char_start(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80)
+}
+
+/// 1 + ln(count), the logarithm interpolated between powers of two: the standard library's differs
+/// between machines in the last bit.
+fn sublinear(count: usize) -> f32 {
+    let exponent = count.max(1).ilog2();
+    let fraction = count as f32 / (1u64 << exponent) as f32 - 1.0;
+    1.0 + std::f32::consts::LN_2 * (exponent as f32 + fraction)
+}
+
+/// The highest bits of the hash choose the dimension, the lowest the sign.
+fn add(vector: &mut [f32], hash: u64, weight: f32) {
+    let dimension = ((u128::from(hash) * vector.len() as u128) >> 64) as usize;
+    vector[dimension] += if hash & 1 == 0 { weight } else { -weight };
+}
+
+/// Every component ±1, by the hash.
+fn fill_from_hash(vector: &mut [f32], hash: u64) {
+    let mut state = hash;
+    for component in vector {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        *component = if finish(state) & 1 == 0 { 1.0 } else { -1.0 };
+    }
+}
+
+/// False, and nothing changed, when the vector is zero.
+fn scale_to_unit_length(vector: &mut [f32]) -> bool {
+    let squares: f64 = vector.iter().map(|c| f64::from(*c) * f64::from(*c)).sum();
+    if squares == 0.0 {
+        return false;
+    }
+    let scale = 1.0 / squares.sqrt();
+    for component in vector {
+        *component = (f64::from(*component) * scale) as f32;
+    }
+    true
+}
+
+fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    finish(
+        bytes
+            .iter()
+            .fold(seed, |state, byte| mix_byte(state, *byte)),
+    )
+}
+
+/// A step of FNV-1a.
+fn mix_byte(state: u64, byte: u8) -> u64 {
+    (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// The finaliser of MurmurHash3: FNV alone leaves the high bits of short keys alike.
+fn finish(mut state: u64) -> u64 {
+    state ^= state >> 33;
+    state = state.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    state ^= state >> 33;
+    state = state.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    state ^ (state >> 33)
+}
+
+#[cfg(test)]
+mod tests;

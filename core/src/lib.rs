@@ -1,0 +1,38 @@
+//! The parts of memory_ext that need no PostgreSQL: pure functions, tested without a server.
+//!
+//! | module | topic |
+//! |---|---|
+//! | [`embed`] | built-in embedders: `hash` (lexical similarity, the default) and `md5` (compatibility) |
+//! | [`text`] | content normalisation, content hash, deduplication key, token estimate |
+//! | [`id`] | time-ordered memory ids |
+//! | [`rank`] | BM25, fusion of ranked lists, recency, diversity |
+//! | [`query`] | the query syntax of search: words, "phrases", -exclusions |
+//! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
+//! | [`merge_patch`] | RFC 7396 on JSON texts |
+//!
+//! No function here panics on any input, reads a clock or draws a random number.
+#![forbid(unsafe_code)]
+
+pub mod embed;
+pub mod filter;
+pub mod id;
+pub mod merge_patch;
+pub mod query;
+pub mod rank;
+pub mod text;
+
+/// What a memory can be; the first is the default. The store's CHECK constraint lists the same.
+pub const MEMORY_TYPES: &[&str] = &[
+    "standard",
+    "reflection",
+    "strategy",
+    "progress",
+    "feature",
+    "episodic",
+    "semantic",
+    "procedural",
+    "control",
+];
+
+/// Who may see a memory, from narrow to wide. The store's CHECK constraint lists the same.
+pub const SCOPES: &[&str] = &["agent-private", "agent-shared", "global"];
