@@ -75,3 +75,16 @@ target_dir() {
         printf '%s/target/pg%sbuild' "$repo" "$1"
     fi
 }
+
+cargo_pgrx_version=0.18.1
+
+# The generator of the install script, if one of the right version is there; prints nothing otherwise.
+find_cargo_pgrx() {
+    local candidate
+    for candidate in "$repo/target/tools/bin/cargo-pgrx" "$(command -v cargo-pgrx || true)"; do
+        if [ -x "$candidate" ] && "$candidate" pgrx --version | grep -qw "$cargo_pgrx_version"; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+}

@@ -9,8 +9,6 @@
 # cargo-pgrx  the generator of the install script (for `make schema` and its check)
 . "$(dirname "$0")/environment.sh"
 
-cargo_pgrx_version=0.18.1
-
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
     # bindgen needs the library and the compiler's own headers beside it.
@@ -91,16 +89,6 @@ need_cargo_pgrx() {
     [ -z "$(find_cargo_pgrx)" ] || return 0
     say "building cargo-pgrx $cargo_pgrx_version (a few minutes, once)"
     cargo install cargo-pgrx --version "$cargo_pgrx_version" --locked --debug --quiet --root "$repo/target/tools"
-}
-
-find_cargo_pgrx() {
-    local candidate
-    for candidate in "$repo/target/tools/bin/cargo-pgrx" "$(command -v cargo-pgrx || true)"; do
-        if [ -x "$candidate" ] && "$candidate" pgrx --version | grep -qw "$cargo_pgrx_version"; then
-            printf '%s' "$candidate"
-            return
-        fi
-    done
 }
 
 [ $# -gt 0 ] || set -- 18
