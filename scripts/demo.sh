@@ -9,10 +9,13 @@ unset PG_CONFIG
 "$repo/scripts/install.sh"
 "$repo/scripts/cluster.sh" start
 
+# The memories are UTF-8, whatever the caller's locale says.
+export PGCLIENTENCODING=UTF8
 psql() { "$repo/scripts/cluster.sh" psql --no-psqlrc --set ON_ERROR_STOP=1 "$@" </dev/null; }
 
 say "making the database demo"
-PGDATABASE=postgres psql --quiet --command 'DROP DATABASE IF EXISTS demo WITH (FORCE)' --command 'CREATE DATABASE demo' 2>&1
+PGDATABASE=postgres psql --quiet --command 'SET client_min_messages = warning' \
+    --command 'DROP DATABASE IF EXISTS demo WITH (FORCE)' --command 'CREATE DATABASE demo'
 cd "$repo"
 psql --quiet --file demo/load.sql
 psql --quiet --file demo/demo.sql
