@@ -2,8 +2,9 @@
 //!
 //! Text is split into lower-cased words. Each word, its stem and its character n-grams are hashed
 //! with a sign into the dimensions (feature hashing, Weinberger et al. 2009), so texts are near when
-//! they share words, forms of words or parts of words. Repetition counts sublinearly; function words
-//! count little and long words much, in place of the document frequencies that one text lacks.
+//! they share words, forms of words or parts of words, and nearer when they share neighbours.
+//! Repetition counts sublinearly; function words count little and long words more, in place of the
+//! document frequencies that one text lacks.
 //!
 //! The result depends on the text alone: own hash, no transcendental function, sums in a fixed
 //! order.
@@ -19,12 +20,15 @@ struct Weights {
     word: f32,
     /// Of all n-grams of a word together.
     grams: f32,
+    /// Of all pairs of neighbours of a text together.
+    pairs: f32,
 }
 
 const WEIGHTS: Weights = Weights {
     stem: 1.0,
     word: 0.3,
-    grams: 0.5,
+    grams: 0.6,
+    pairs: 2.45,
 };
 
 /// Sizes of the character n-grams; the blanks around a word belong to it.
@@ -35,6 +39,7 @@ const MAX_GRAM: usize = 5;
 const WORD_SEED: u64 = 0x9ae1_6a3b_2f90_404f;
 const STEM_SEED: u64 = 0xc3a5_c85c_97cb_3127;
 const GRAM_SEED: u64 = 0xb492_b66f_be98_f273;
+const PAIR_SEED: u64 = 0x8e9d_5aeb_1c4d_2f6b;
 const TEXT_SEED: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// Embeds `text` as a vector of unit length.
@@ -51,11 +56,28 @@ pub fn embed_into(text: &str, vector: &mut [f32]) {
         return;
     }
     let mut words = Words::of(text);
-    words.each(|word, count| add_word(vector, word, count));
+    if !words.is_empty() {
+        add_pairs(vector, &words);
+        words.each(|word, count| add_word(vector, word, count));
+    }
     if !scale_to_unit_length(vector) {
         // No words, or they cancel out exactly.
         fill_from_hash(vector, hash(TEXT_SEED, text.as_bytes()));
         scale_to_unit_length(vector);
+    }
+}
+
+/// Adds every pair of neighbouring stems, the ends of the text being neighbours too.
+///
+/// All pairs together weigh the same in every text, so they turn a short text's vector away from its
+/// few words: otherwise the cosine would prefer texts for being short.
+fn add_pairs(vector: &mut [f32], words: &Words) {
+    let pairs = words.stems().count() + 1;
+    let weight = WEIGHTS.pairs / (pairs as f32).sqrt();
+    let mut before = PAIR_SEED;
+    for stem in words.stems().chain([PAIR_SEED]) {
+        add(vector, finish(before.rotate_left(32) ^ stem), weight);
+        before = stem;
     }
 }
 

@@ -1,7 +1,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{WORD_SEED, hash};
+use super::stem::stem;
+use super::{STEM_SEED, WORD_SEED, hash};
 
 /// The words of a text: lower-cased runs of letters and digits, Latin accents removed. Scripts
 /// written without blanks give every character and every pair of neighbours as a word.
@@ -68,6 +69,18 @@ impl Words {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Hashes of the stems, in the order of the text until [`Self::each`] is called.
+    pub fn stems(&self) -> impl Iterator<Item = u64> {
+        self.words.iter().map(|word| {
+            let word = &self.text.as_bytes()[word.start..word.end];
+            hash(STEM_SEED, stem(word))
+        })
+    }
+
     /// Calls `visit` with every different word, blanks included, and how often it occurs. The order
     /// does not depend on the order in the text.
     pub fn each(&mut self, mut visit: impl FnMut(&[u8], usize)) {
@@ -101,7 +114,7 @@ pub fn weight(word: &[u8]) -> f32 {
 
 const FUNCTION_WEIGHT: f32 = 0.05;
 const COMMON_WEIGHT: f32 = 0.4;
-const WEIGHT_BY_LENGTH: [f32; 9] = [0.0, 0.3, 0.6, 0.8, 0.9, 1.0, 1.1, 1.15, 1.2];
+const WEIGHT_BY_LENGTH: [f32; 9] = [0.0, 0.55, 0.77, 0.89, 0.95, 1.0, 1.05, 1.07, 1.1];
 
 const FUNCTION_WORDS: &[&[u8]] = &[
     b"a",
@@ -454,3 +467,64 @@ const COMMON_WORDS: &[&[u8]] = &[
     b"years",
     b"yes",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<(String, usize)> {
+        let mut found = Vec::new();
+        Words::of(text).each(|word, count| {
+            let word = String::from_utf8(word.to_vec()).unwrap();
+            found.push((word, count));
+        });
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn words_are_folded_and_counted() {
+        assert_eq!(words(""), []);
+        assert_eq!(words("... -- !"), []);
+        assert_eq!(
+            words("The caf\u{e9}, THE Cafe\u{301} x2!"),
+            [
+                (" cafe ".into(), 2),
+                (" the ".into(), 2),
+                (" x2 ".into(), 1)
+            ]
+        );
+        assert_eq!(words("\u{130}"), [(" i ".into(), 1)]);
+    }
+
+    #[test]
+    fn unspaced_scripts_give_characters_and_pairs() {
+        assert_eq!(
+            words("\u{65e5}\u{672c}go"),
+            [
+                (" go ".into(), 1),
+                (" \u{65e5} ".into(), 1),
+                (" \u{65e5}\u{672c} ".into(), 1),
+                (" \u{672c} ".into(), 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn lists_are_sorted_and_disjoint() {
+        for list in [FUNCTION_WORDS, COMMON_WORDS] {
+            assert!(list.is_sorted_by(|a, b| a < b));
+        }
+        assert!(
+            COMMON_WORDS
+                .iter()
+                .all(|word| FUNCTION_WORDS.binary_search(word).is_err())
+        );
+    }
+
+    #[test]
+    fn rarer_looking_words_weigh_more() {
+        let weights = ["the", "good", "tea", "tuna", "kubernetes"].map(|w| weight(w.as_bytes()));
+        assert!(weights.is_sorted_by(|a, b| a < b));
+    }
+}
