@@ -11,6 +11,9 @@ const RRF_K: f64 = 60.0;
 /// Weighted sum of min-max normalised scores: each arm's best candidate becomes 1, its worst 0, an
 /// arm in which all scores are equal gives 1 to all; a candidate that an arm lacks has 0 there.
 ///
+/// Ranks best when each arm gives its score of every candidate of either arm, not only of those it
+/// found itself: then 0 means far away and not merely unscored.
+///
 /// `text_weight` is the text arm's share, 0..1; the vector arm has the rest. Sorted best first,
 /// equal scores by candidate number.
 pub fn weighted(vector: &[(u32, f64)], text: &[(u32, f64)], text_weight: f64) -> Vec<(u32, f64)> {
