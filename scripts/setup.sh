@@ -88,7 +88,9 @@ need_server() {
 need_cargo_pgrx() {
     [ -z "$(find_cargo_pgrx)" ] || return 0
     say "building cargo-pgrx $cargo_pgrx_version (a few minutes, once)"
-    cargo install cargo-pgrx --version "$cargo_pgrx_version" --locked --debug --quiet --root "$repo/target/tools"
+    # Without its default features, which are for downloads it does not make here and need OpenSSL.
+    cargo install cargo-pgrx --version "$cargo_pgrx_version" --locked --debug --quiet \
+        --no-default-features --root "$repo/target/tools"
 }
 
 [ $# -gt 0 ] || set -- 18
