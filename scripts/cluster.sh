@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # The demo cluster: an embedded PostgreSQL 18 on a unix socket and on loopback.
 #
-#   cluster.sh start | stop | status | url | psql [psql arguments]
+#   cluster.sh start | stop | status | url | socket-url | psql [psql arguments]
 #
-# MEMORY_EXT_PORT      its port (54318)
-# MEMORY_EXT_CLUSTER   its name (demo), for more than one beside each other
+# url is for any program on this machine, socket-url (no password) for root and this user.
+#
+# MEMORY_EXT_PORT       its port (54318)
+# MEMORY_EXT_CLUSTER    its name (demo), for more than one beside each other
+# MEMORY_EXT_SETTINGS   more settings for a start: "name=value name=value"
 . "$(dirname "$0")/environment.sh"
 
 port=${MEMORY_EXT_PORT:-54318}
@@ -62,8 +65,10 @@ start() {
         stop
     fi
     make_socket_dir
+    local options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$socket_dir'" setting
+    for setting in ${MEMORY_EXT_SETTINGS:-}; do options+=" -c $setting"; done
     if ! as_server_user "$prefix/bin/pg_ctl" start --wait -D "$data" --log "$cluster/log" --silent \
-        --options "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$socket_dir'"; then
+        --options "$options"; then
         tail -n 20 "$cluster/log" >&2
         die "the server did not start" "Is port $port taken? Set MEMORY_EXT_PORT to another one."
     fi
@@ -96,10 +101,11 @@ case ${1:-} in
         running || die "not running" "Run: scripts/cluster.sh start"
         url
         ;;
+    socket-url) printf 'postgresql://postgres@/postgres?host=%s&port=%s\n' "$socket_dir" "$port" ;;
     psql)
         shift
         running || die "the demo cluster is not running" "Run: make demo"
         client "$@"
         ;;
-    *) die "usage: cluster.sh start | stop | status | url | psql [arguments]" ;;
+    *) die "usage: cluster.sh start | stop | status | url | socket-url | psql [arguments]" ;;
 esac
