@@ -1,0 +1,17 @@
+//! Floor 3: the SQL functions. One file per topic; thin: arguments are checked and handed down.
+
+mod access;
+mod add;
+mod arguments;
+mod context;
+mod embed;
+mod erase;
+mod history;
+mod init;
+mod keyed;
+mod read;
+mod rows;
+mod search;
+mod triggers;
+mod update;
+mod usage;

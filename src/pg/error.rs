@@ -1,0 +1,127 @@
+//! Every error the extension raises, and its SQLSTATE: one place.
+//!
+//! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
+//! whole sentences.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a `#[pg_extern]` function returns: pgrx raises an `ErrorReport` with its own SQLSTATE.
+pub type SqlResult<T> = std::result::Result<T, ErrorReport>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Argument,
+    Unparsable,
+    NotFound,
+    Duplicate,
+    Denied,
+    VersionConflict,
+    Limit,
+    State,
+}
+
+impl Kind {
+    fn sqlstate(self) -> PgSqlErrorCode {
+        match self {
+            Kind::Argument => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            Kind::Unparsable => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+            Kind::NotFound => PgSqlErrorCode::ERRCODE_NO_DATA_FOUND,
+            Kind::Duplicate => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+            Kind::Denied => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Kind::VersionConflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Kind::Limit => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            Kind::State => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+
+    /// 22023: an argument outside what the function takes.
+    pub fn argument(message: impl Into<String>) -> Self {
+        Self::new(Kind::Argument, message)
+    }
+
+    /// 22P02: text that cannot be read as what it should be.
+    pub fn unparsable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unparsable, message)
+    }
+
+    /// P0002: no such row, or none the caller may see; the two are not told apart.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    /// 23505: it is there already.
+    pub fn duplicate(message: impl Into<String>) -> Self {
+        Self::new(Kind::Duplicate, message)
+    }
+
+    /// 42501: no right.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(Kind::Denied, message)
+    }
+
+    /// 40001: somebody else changed it first; retry.
+    pub fn version_conflict(message: impl Into<String>) -> Self {
+        Self::new(Kind::VersionConflict, message)
+    }
+
+    /// 54000: over a limit.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self::new(Kind::Limit, message)
+    }
+
+    /// 55000: the store, the server or a setting is not in the state the call needs.
+    pub fn state(message: impl Into<String>) -> Self {
+        Self::new(Kind::State, message)
+    }
+
+    /// The same error, said of one item of a batch.
+    pub fn of_item(mut self, ordinal: usize) -> Self {
+        self.message = format!("item {ordinal}: {}", self.message);
+        self
+    }
+
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let mut report = ErrorReport::new(error.kind.sqlstate(), error.message, "memory_ext");
+        if let Some(detail) = error.detail {
+            report = report.set_detail(detail);
+        }
+        if let Some(hint) = error.hint {
+            report = report.set_hint(hint);
+        }
+        report
+    }
+}

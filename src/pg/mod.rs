@@ -1,0 +1,15 @@
+//! Floor 1: what PostgreSQL needs. All `unsafe` code of the extension is here.
+
+pub mod actor;
+pub mod error;
+pub mod guc;
+pub mod identity;
+pub mod json;
+pub mod owner;
+pub mod spi;
+pub mod system;
+pub mod times;
+pub mod trigger;
+pub mod tsvector;
+pub mod vector;
+pub mod worker;

@@ -1,0 +1,93 @@
+//! Running SQL as the owner of the tables, the way PostgreSQL's foreign-key checks do, and settings that last for one call.
+//!
+//! Both are undone at the end of the call. When an error is on its way, the end of the (sub)transaction undoes them:
+//! PostgreSQL restores user, security context and nested settings there.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+/// Settings made in this scope are undone when it ends.
+pub struct SettingScope {
+    level: i32,
+}
+
+impl SettingScope {
+    pub fn open() -> Self {
+        // SAFETY: only counts a nesting level.
+        SettingScope {
+            level: unsafe { pg_sys::NewGUCNestLevel() },
+        }
+    }
+
+    pub fn set(&self, name: &CStr, value: &str) {
+        let value = CString::new(value).unwrap_or_default();
+        // SAFETY: both strings outlive the call, which copies them. A refused value is raised as an error.
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+}
+
+impl Drop for SettingScope {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the level is the one this scope opened, and inner scopes are closed already.
+            unsafe { pg_sys::AtEOXact_GUC(true, self.level) };
+        }
+    }
+}
+
+/// As long as this lives, SQL runs as `owner`, with `search_path` pinned.
+pub struct AsOwner {
+    // Dropped first: settings are restored while still the owner, as a SECURITY DEFINER function does.
+    _settings: SettingScope,
+    _user: UserScope,
+}
+
+struct UserScope {
+    user: pg_sys::Oid,
+    security_context: i32,
+}
+
+impl AsOwner {
+    pub fn enter(owner: pg_sys::Oid, search_path: &str) -> Self {
+        let mut user = pg_sys::InvalidOid;
+        let mut security_context = 0;
+        // SAFETY: plain reads and writes of the session's user; restored by `UserScope` or by the transaction's end.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut security_context);
+            let flags =
+                (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS) as i32;
+            pg_sys::SetUserIdAndSecContext(owner, security_context | flags);
+        }
+        let user = UserScope {
+            user,
+            security_context,
+        };
+        let settings = SettingScope::open();
+        settings.set(c"search_path", search_path);
+        AsOwner {
+            _settings: settings,
+            _user: user,
+        }
+    }
+}
+
+impl Drop for UserScope {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: puts back what `enter` found.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) };
+        }
+    }
+}

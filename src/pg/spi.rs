@@ -1,0 +1,431 @@
+//! The server programming interface: kept plans, typed arguments, rows read while the connection is open.
+//!
+//! pgrx's own client parses and plans a statement on every call and assigns a transaction id when it writes; search is on
+//! the way of every call and runs on a standby, so statements here are planned once per backend and read-only ones say so.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CString, c_char, c_int};
+use std::rc::Rc;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+use super::json::Jsonb;
+use super::vector::Vector;
+
+/// Plans kept per backend. Search with many combinations of filters makes many statements; beyond this number the least
+/// recently used goes, so that a long session's memory stays bounded.
+const MAX_PLANS: usize = 64;
+
+/// Which plan PostgreSQL is to use for a kept statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Planning {
+    /// PostgreSQL decides.
+    Auto,
+    /// Planned once, whatever the arguments: right where one shape is best for all of them.
+    Generic,
+    /// Planned at every call, for the arguments at hand: right where selectivities differ widely.
+    Custom,
+}
+
+impl Planning {
+    fn cursor_options(self) -> c_int {
+        let options = match self {
+            Planning::Auto => 0,
+            Planning::Generic => pg_sys::CURSOR_OPT_GENERIC_PLAN,
+            Planning::Custom => pg_sys::CURSOR_OPT_CUSTOM_PLAN,
+        };
+        options as c_int
+    }
+}
+
+/// One argument of a statement: its type and its value, which it owns.
+#[derive(Clone)]
+pub struct Arg {
+    oid: pg_sys::Oid,
+    value: Value,
+}
+
+#[derive(Clone)]
+enum Value {
+    Null,
+    /// Passed by value.
+    Plain(pg_sys::Datum),
+    /// Passed by reference: a copy of the bytes, in words for their alignment. PostgreSQL's own memory would not do: it is
+    /// freed with its context, and an argument may be used in a later connection.
+    Bytes(Rc<[u64]>),
+}
+
+impl Value {
+    /// # Safety
+    /// `datum` is a value of type `oid`, freshly allocated if it is passed by reference.
+    unsafe fn own(datum: pg_sys::Datum, oid: pg_sys::Oid) -> Self {
+        // SAFETY: the type's length says how many bytes there are: its own number, or what the varlena's header says.
+        unsafe {
+            let (mut length, mut by_value) = (0i16, false);
+            pg_sys::get_typlenbyval(oid, &mut length, &mut by_value);
+            if by_value {
+                return Value::Plain(datum);
+            }
+            let data = datum.cast_mut_ptr::<u8>();
+            let size = if length > 0 {
+                length as usize
+            } else {
+                pgrx::varsize_any(data.cast())
+            };
+            let mut words = vec![0u64; size.div_ceil(size_of::<u64>())];
+            std::ptr::copy_nonoverlapping(data, words.as_mut_ptr().cast::<u8>(), size);
+            pg_sys::pfree(data.cast());
+            Value::Bytes(words.into())
+        }
+    }
+}
+
+impl Arg {
+    fn of<T: IntoDatum>(value: Option<T>, oid: pg_sys::Oid) -> Self {
+        let value = match value.and_then(IntoDatum::into_datum) {
+            None => Value::Null,
+            // SAFETY: the conversions below pair each Rust type with its PostgreSQL type, and into_datum allocates.
+            Some(datum) => unsafe { Value::own(datum, oid) },
+        };
+        Arg { oid, value }
+    }
+
+    /// A vector, whose type belongs to another extension and has another id in every database.
+    pub fn vector(value: Option<&Vector>, vector_type: pg_sys::Oid) -> Self {
+        Arg::of(value.cloned(), vector_type)
+    }
+
+    /// An array of vectors.
+    pub fn vectors(values: &[Option<Vector>], vector_type: pg_sys::Oid) -> Self {
+        let (oid, datum) = Vector::array_datum(values, vector_type);
+        // SAFETY: a fresh array of that type.
+        Arg {
+            oid,
+            value: unsafe { Value::own(datum, oid) },
+        }
+    }
+
+    /// A row of a table, as a trigger is handed it; `datum` is a fresh copy.
+    pub(super) fn composite(datum: pg_sys::Datum, row_type: pg_sys::Oid) -> Self {
+        // SAFETY: heap_copy_tuple_as_datum made it for this row type.
+        Arg {
+            oid: row_type,
+            value: unsafe { Value::own(datum, row_type) },
+        }
+    }
+
+    /// An array of JSON objects.
+    pub fn jsonb_array(values: Vec<Option<Jsonb>>) -> Self {
+        // SAFETY: a fresh array of that type.
+        Arg {
+            oid: pg_sys::JSONBARRAYOID,
+            value: unsafe { Value::own(Jsonb::array_datum(values), pg_sys::JSONBARRAYOID) },
+        }
+    }
+
+    pub fn oid(value: pg_sys::Oid) -> Self {
+        Arg {
+            oid: pg_sys::OIDOID,
+            value: Value::Plain(pg_sys::Datum::from(value)),
+        }
+    }
+
+    fn datum(&self) -> Option<pg_sys::Datum> {
+        match &self.value {
+            Value::Null => None,
+            Value::Plain(datum) => Some(*datum),
+            Value::Bytes(words) => Some(pg_sys::Datum::from(words.as_ptr().cast_mut())),
+        }
+    }
+}
+
+macro_rules! arg_from {
+    ($($type:ty => $oid:ident),* $(,)?) => {$(
+        impl From<$type> for Arg {
+            fn from(value: $type) -> Self {
+                Arg::of(Some(value), pg_sys::$oid)
+            }
+        }
+        impl From<Option<$type>> for Arg {
+            fn from(value: Option<$type>) -> Self {
+                Arg::of(value, pg_sys::$oid)
+            }
+        }
+    )*};
+}
+
+arg_from! {
+    &str => TEXTOID,
+    String => TEXTOID,
+    bool => BOOLOID,
+    i32 => INT4OID,
+    i64 => INT8OID,
+    f32 => FLOAT4OID,
+    f64 => FLOAT8OID,
+    &[u8] => BYTEAOID,
+    TimestampWithTimeZone => TIMESTAMPTZOID,
+    Interval => INTERVALOID,
+    Jsonb => JSONBOID,
+    Vec<Option<String>> => TEXTARRAYOID,
+    Vec<String> => TEXTARRAYOID,
+    Vec<i32> => INT4ARRAYOID,
+    Vec<bool> => BOOLARRAYOID,
+    Vec<f32> => FLOAT4ARRAYOID,
+    Vec<f64> => FLOAT8ARRAYOID,
+    Vec<Option<TimestampWithTimeZone>> => TIMESTAMPTZARRAYOID,
+    Vec<Option<Vec<u8>>> => BYTEAARRAYOID,
+}
+
+struct Kept {
+    plan: pg_sys::SPIPlanPtr,
+    used: u64,
+}
+
+#[derive(Default)]
+struct Plans {
+    by_statement: HashMap<(Planning, String), Kept>,
+    clock: u64,
+}
+
+thread_local! {
+    static PLANS: RefCell<Plans> = RefCell::default();
+    /// Statements that are executing now, one inside the other by way of triggers: no plan may be freed meanwhile.
+    static EXECUTING: Cell<usize> = const { Cell::new(0) };
+    static FORGET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops every kept plan, as soon as none is executing: their argument types no longer mean what they did.
+pub fn forget_plans() {
+    FORGET.set(true);
+}
+
+fn forget_plans_now() {
+    PLANS.with_borrow_mut(|plans| {
+        for (_, kept) in plans.by_statement.drain() {
+            // SAFETY: the plan came from SPI_keepplan, is out of the map, and no statement is executing.
+            unsafe { pg_sys::SPI_freeplan(kept.plan) };
+        }
+    });
+}
+
+/// Counts a statement as executing until it ends, be it by a panic.
+struct Executing;
+
+impl Executing {
+    fn begin() -> Self {
+        EXECUTING.set(EXECUTING.get() + 1);
+        Executing
+    }
+}
+
+impl Drop for Executing {
+    fn drop(&mut self) {
+        EXECUTING.set(EXECUTING.get() - 1);
+    }
+}
+
+fn plan(sql: &str, planning: Planning, args: &[Arg]) -> pg_sys::SPIPlanPtr {
+    let idle = EXECUTING.get() == 0;
+    if idle && FORGET.replace(false) {
+        forget_plans_now();
+    }
+    let found = PLANS.with_borrow_mut(|plans| {
+        plans.clock += 1;
+        let clock = plans.clock;
+        // A borrowed key would save this allocation; it is small beside executing a statement.
+        plans
+            .by_statement
+            .get_mut(&(planning, sql.to_owned()))
+            .map(|kept| {
+                kept.used = clock;
+                kept.plan
+            })
+    });
+    if let Some(plan) = found {
+        return plan;
+    }
+    let source = CString::new(sql).unwrap_or_default();
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+    // SAFETY: SPI is connected (a `Session` exists), `source` and `types` outlive the call. A parse error is raised as a
+    // PostgreSQL error; a null plan is a wrong call, which is checked.
+    let plan = unsafe {
+        let plan = pg_sys::SPI_prepare_cursor(
+            source.as_ptr(),
+            types.len() as c_int,
+            types.as_mut_ptr(),
+            planning.cursor_options(),
+        );
+        assert!(!plan.is_null(), "SPI_prepare_cursor failed");
+        pg_sys::SPI_keepplan(plan);
+        plan
+    };
+    PLANS.with_borrow_mut(|plans| {
+        if idle
+            && plans.by_statement.len() >= MAX_PLANS
+            && let Some(oldest) = plans
+                .by_statement
+                .iter()
+                .min_by_key(|(_, kept)| kept.used)
+                .map(|(key, _)| key.clone())
+            && let Some(kept) = plans.by_statement.remove(&oldest)
+        {
+            // SAFETY: as in `forget_plans_now`.
+            unsafe { pg_sys::SPI_freeplan(kept.plan) };
+        }
+        plans.clock += 1;
+        let used = plans.clock;
+        plans
+            .by_statement
+            .insert((planning, sql.to_owned()), Kept { plan, used });
+    });
+    plan
+}
+
+/// An open connection to SPI: statements run, and their rows live, as long as it does.
+pub struct Session(());
+
+/// Connects to SPI for the time of `work`.
+pub fn connect<R>(work: impl FnOnce(&Session) -> R) -> R {
+    // SAFETY: SPI_connect raises an error or succeeds. When `work` panics (a PostgreSQL error on its way), the end of the
+    // (sub)transaction cleans the connection up; otherwise SPI_finish follows below.
+    unsafe { pg_sys::SPI_connect() };
+    let result = work(&Session(()));
+    // SAFETY: the connection of this frame is the innermost one: `work` nests properly.
+    unsafe { pg_sys::SPI_finish() };
+    result
+}
+
+impl Session {
+    /// Runs a statement that only reads, under the snapshot of the calling statement.
+    pub fn read<'s>(&'s self, sql: &str, planning: Planning, args: &[Arg]) -> Rows<'s> {
+        // A read-only SPI call would not see what this very transaction's earlier function calls in the same statement
+        // wrote; the caller's snapshot is what a STABLE function is entitled to.
+        self.run(plan(sql, planning, args), true, args)
+    }
+
+    /// Runs a statement that only reads and may return very many rows: they come in batches, each freed after `work`.
+    pub fn scan(
+        &self,
+        sql: &str,
+        planning: Planning,
+        args: &[Arg],
+        batch: i64,
+        mut work: impl FnMut(&Rows<'_>),
+    ) {
+        let plan = plan(sql, planning, args);
+        let (mut values, nulls) = datums(args);
+        let _executing = Executing::begin();
+        // SAFETY: as in `run`; the portal ends with the transaction if `work` panics. A batch's tuple table is freed after
+        // `work` has seen it, and `Rows` cannot outlive the closure.
+        unsafe {
+            let portal = pg_sys::SPI_cursor_open(
+                std::ptr::null(),
+                plan,
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                true,
+            );
+            loop {
+                pg_sys::SPI_cursor_fetch(portal, true, batch as _);
+                let rows = Rows {
+                    table: pg_sys::SPI_tuptable,
+                    processed: pg_sys::SPI_processed as usize,
+                    session: std::marker::PhantomData,
+                };
+                if !rows.is_empty() {
+                    work(&rows);
+                }
+                pg_sys::SPI_freetuptable(rows.table);
+                if (rows.processed as i64) < batch {
+                    break;
+                }
+            }
+            pg_sys::SPI_cursor_close(portal);
+        }
+    }
+
+    /// Runs a statement that writes, or that must see what this transaction wrote a moment ago.
+    pub fn write<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        self.run(plan(sql, Planning::Auto, args), false, args)
+    }
+
+    /// Runs a statement that is too rare to keep a plan of, such as DDL.
+    pub fn once(&self, sql: &str) {
+        let source = CString::new(sql).unwrap_or_default();
+        // SAFETY: SPI is connected and `source` outlives the call.
+        unsafe { pg_sys::SPI_execute(source.as_ptr(), false, 0) };
+    }
+
+    fn run(&self, plan: pg_sys::SPIPlanPtr, read_only: bool, args: &[Arg]) -> Rows<'_> {
+        let (mut values, nulls) = datums(args);
+        let _executing = Executing::begin();
+        // SAFETY: the plan is kept and was prepared for these argument types (the statement's text decides them, and plans
+        // are forgotten when a type's id changes); `values` and `nulls` outlive the call.
+        unsafe {
+            pg_sys::SPI_tuptable = std::ptr::null_mut();
+            let status =
+                pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), read_only, 0);
+            assert!(status >= 0, "SPI_execute_plan failed with {status}");
+            Rows {
+                table: pg_sys::SPI_tuptable,
+                processed: pg_sys::SPI_processed as usize,
+                session: std::marker::PhantomData,
+            }
+        }
+    }
+}
+
+/// Arguments the way SPI takes them.
+fn datums(args: &[Arg]) -> (Vec<pg_sys::Datum>, Vec<c_char>) {
+    let null = |arg: &Arg| if matches!(arg.value, Value::Null) { b'n' } else { b' ' } as c_char;
+    (
+        args.iter()
+            .map(|arg| arg.datum().unwrap_or(pg_sys::Datum::from(0)))
+            .collect(),
+        args.iter().map(null).collect(),
+    )
+}
+
+/// What a statement returned.
+pub struct Rows<'s> {
+    table: *mut pg_sys::SPITupleTable,
+    processed: usize,
+    session: std::marker::PhantomData<&'s Session>,
+}
+
+impl Rows<'_> {
+    /// Rows returned, or changed by a statement that returns none.
+    pub fn len(&self) -> usize {
+        self.processed
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.processed == 0
+    }
+
+    /// The value at `row` (from 0) and `column` (from 1), copied out; `None` for NULL.
+    pub fn get<T: FromDatum>(&self, row: usize, column: usize) -> Option<T> {
+        if self.table.is_null() || row >= self.processed {
+            return None;
+        }
+        // SAFETY: the tuple table is not null and lives as long as the session; `row` is within it; SPI_getbinval checks
+        // the column and reports a wrong one as NULL. `T` copies what it needs.
+        unsafe {
+            let tuple = *(*self.table).vals.add(row);
+            let mut is_null = false;
+            let datum =
+                pg_sys::SPI_getbinval(tuple, (*self.table).tupdesc, column as c_int, &mut is_null);
+            T::from_datum(datum, is_null)
+        }
+    }
+
+    /// A value that the statement never returns as NULL.
+    pub fn required<T: FromDatum>(&self, row: usize, column: usize) -> T {
+        match self.get(row, column) {
+            Some(value) => value,
+            None => panic!("column {column} of row {row} is NULL"),
+        }
+    }
+}

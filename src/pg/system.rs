@@ -1,0 +1,155 @@
+//! Small questions to the server: roles, time, randomness, recovery.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::{IntoDatum, pg_sys};
+
+/// The role whose rights count now.
+pub fn current_role() -> pg_sys::Oid {
+    // SAFETY: reads a session variable.
+    unsafe { pg_sys::GetUserId() }
+}
+
+pub fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: with `noerr` a missing role gives null; otherwise a palloc'd string.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() {
+            role.to_u32().to_string()
+        } else {
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+}
+
+pub fn role_exists(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else {
+        return false;
+    };
+    // SAFETY: a catalog look-up by name; a missing role is InvalidOid, not an error.
+    unsafe { pg_sys::get_role_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a syscache look-up.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// Whether `role` has the rights of `owner`: is it, or a member that inherits.
+pub fn has_rights_of(role: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups.
+    unsafe { pg_sys::has_privs_of_role(role, owner) }
+}
+
+pub fn in_recovery() -> bool {
+    // SAFETY: reads shared memory.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// A transaction that may not write: read-only, or on a standby.
+pub fn read_only() -> bool {
+    // SAFETY: reads a session variable.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// The transaction's time, as `now()` gives it.
+pub fn now() -> TimestampWithTimeZone {
+    // SAFETY: reads a session variable.
+    let micros = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    TimestampWithTimeZone::try_from(micros)
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}
+
+/// `start + length`, by the calendar of the session's time zone.
+pub fn after(start: TimestampWithTimeZone, length: Interval) -> Option<TimestampWithTimeZone> {
+    // SAFETY: timestamptz_pl_interval takes these two types and returns a timestamptz.
+    unsafe {
+        pgrx::direct_function_call(
+            pg_sys::timestamptz_pl_interval,
+            &[start.into_datum(), length.into_datum()],
+        )
+    }
+}
+
+/// Microseconds since the Unix epoch.
+pub fn unix_micros() -> u64 {
+    // SAFETY: reads the clock. PostgreSQL counts from 2000-01-01.
+    let since_2000 = unsafe { pg_sys::GetCurrentTimestamp() };
+    const FROM_1970_TO_2000_SECONDS: i64 = 946_684_800;
+    u64::try_from(since_2000 + FROM_1970_TO_2000_SECONDS * 1_000_000).unwrap_or(0)
+}
+
+/// Bytes from the server's strong random source.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0u8; N];
+    // SAFETY: writes exactly N bytes.
+    let filled = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), N) };
+    assert!(filled, "no randomness to be had");
+    bytes
+}
+
+/// Lets a cancel or a termination through.
+pub fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
+pub fn encoding_is_utf8() -> bool {
+    // SAFETY: reads a session variable.
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
+/// The id of a text search configuration by its name as SQL spells it, `None` when there is none.
+pub fn text_search_config(name: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: splits a possibly qualified name and looks it up; a missing one is InvalidOid, not an error.
+    let oid = unsafe {
+        let names = pg_sys::stringToQualifiedNameList(name.as_ptr(), std::ptr::null_mut());
+        pg_sys::get_ts_config_oid(names, true)
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// The owner of a table.
+pub fn table_owner(table: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a syscache look-up; the tuple is released after its owner is read.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            pg_sys::Datum::from(table),
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let class = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>();
+        let owner = (*class).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
+/// Objects made in this scope do not become members of an extension whose script is running.
+pub struct OutsideExtensionScript {
+    creating: bool,
+}
+
+impl OutsideExtensionScript {
+    pub fn enter() -> Self {
+        // SAFETY: a session variable of this single-threaded backend.
+        unsafe {
+            let creating = pg_sys::creating_extension;
+            pg_sys::creating_extension = false;
+            OutsideExtensionScript { creating }
+        }
+    }
+}
+
+impl Drop for OutsideExtensionScript {
+    fn drop(&mut self) {
+        // After an error the script is over, and PostgreSQL clears the flag itself.
+        if !std::thread::panicking() {
+            // SAFETY: as in `enter`.
+            unsafe { pg_sys::creating_extension = self.creating };
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The row a trigger is fired for: reading old and new values, telling what changed, changing the new row once.
+
+use std::ffi::{CStr, c_int};
+
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::pgbox::AllocatedByPostgres;
+use pgrx::trigger_support::PgTrigger;
+use pgrx::{FromDatum, IntoDatum, PgTupleDesc, pg_sys};
+
+use super::spi::Arg;
+
+/// What a trigger returns to PostgreSQL: the row to go on with.
+pub type TriggerRow<'a> = PgHeapTuple<'a, AllocatedByPostgres>;
+
+pub struct RowChange {
+    descriptor: pg_sys::TupleDesc,
+    relation: pg_sys::Oid,
+    row_type: pg_sys::Oid,
+    old: Option<pg_sys::HeapTuple>,
+    new: Option<pg_sys::HeapTuple>,
+    edits: Vec<(c_int, Option<pg_sys::Datum>)>,
+}
+
+impl RowChange {
+    pub fn of(trigger: &PgTrigger<'_>) -> Self {
+        let data = trigger.trigger_data();
+        let updated = pgrx::trigger_support::trigger_fired_by_update(data.tg_event);
+        let inserted = pgrx::trigger_support::trigger_fired_by_insert(data.tg_event);
+        // SAFETY: PostgreSQL hands a row-level trigger an open relation and valid tuples, which outlive the call.
+        unsafe {
+            let relation = &*data.tg_relation;
+            RowChange {
+                descriptor: relation.rd_att,
+                relation: relation.rd_id,
+                row_type: (*relation.rd_rel).reltype,
+                old: (!inserted).then_some(data.tg_trigtuple),
+                new: if updated {
+                    Some(data.tg_newtuple)
+                } else {
+                    inserted.then_some(data.tg_trigtuple)
+                },
+                edits: Vec::new(),
+            }
+        }
+    }
+
+    pub fn relation(&self) -> pg_sys::Oid {
+        self.relation
+    }
+
+    pub fn is_update(&self) -> bool {
+        self.old.is_some() && self.new.is_some()
+    }
+
+    pub fn is_delete(&self) -> bool {
+        self.new.is_none()
+    }
+
+    fn column(&self, name: &CStr) -> c_int {
+        // SAFETY: the descriptor is the open relation's.
+        let number = unsafe { pg_sys::SPI_fnumber(self.descriptor, name.as_ptr()) };
+        assert!(number > 0, "table memories has no column {name:?}");
+        number
+    }
+
+    fn datum(&self, tuple: Option<pg_sys::HeapTuple>, column: c_int) -> Option<pg_sys::Datum> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong together, the column was looked up in that descriptor.
+        let datum = unsafe { pg_sys::SPI_getbinval(tuple?, self.descriptor, column, &mut is_null) };
+        (!is_null).then_some(datum)
+    }
+
+    pub fn old_value<T: FromDatum>(&self, name: &CStr) -> Option<T> {
+        let datum = self.datum(self.old, self.column(name))?;
+        // SAFETY: the caller names a column of type T.
+        unsafe { T::from_datum(datum, false) }
+    }
+
+    pub fn new_value<T: FromDatum>(&self, name: &CStr) -> Option<T> {
+        let datum = self.datum(self.new, self.column(name))?;
+        // SAFETY: the caller names a column of type T.
+        unsafe { T::from_datum(datum, false) }
+    }
+
+    pub fn new_is_null(&self, name: &CStr) -> bool {
+        self.datum(self.new, self.column(name)).is_none()
+    }
+
+    /// Whether old and new value differ, bit for bit.
+    pub fn changed(&self, name: &CStr) -> bool {
+        let column = self.column(name);
+        match (self.datum(self.old, column), self.datum(self.new, column)) {
+            (None, None) => false,
+            (Some(old), Some(new)) => !self.equal(column, old, new),
+            _ => true,
+        }
+    }
+
+    fn equal(&self, column: c_int, old: pg_sys::Datum, new: pg_sys::Datum) -> bool {
+        // SAFETY: the column exists; a datum that is no value in itself is a varlena here (memories has no other
+        // by-reference type), which detoasting gives a plain header.
+        unsafe {
+            if pg_sys::SPI_gettypeid(self.descriptor, column) == pg_sys::InvalidOid
+                || old.value() == new.value()
+            {
+                return old.value() == new.value();
+            }
+            let (mut length, mut by_value) = (0i16, false);
+            pg_sys::get_typlenbyval(
+                pg_sys::SPI_gettypeid(self.descriptor, column),
+                &mut length,
+                &mut by_value,
+            );
+            if by_value {
+                return false;
+            }
+            let old = pg_sys::pg_detoast_datum(old.cast_mut_ptr());
+            let new = pg_sys::pg_detoast_datum(new.cast_mut_ptr());
+            let bytes = |value: *mut pg_sys::varlena| {
+                std::slice::from_raw_parts(value.cast::<u8>(), pgrx::varsize_4b(value))
+            };
+            bytes(old) == bytes(new)
+        }
+    }
+
+    /// Sets a column of the new row; several settings make one new tuple.
+    pub fn set<T: IntoDatum>(&mut self, name: &CStr, value: Option<T>) {
+        let column = self.column(name);
+        self.edits
+            .push((column, value.and_then(IntoDatum::into_datum)));
+    }
+
+    /// The old row as an argument of a statement.
+    pub fn old_row(&self) -> Option<Arg> {
+        // SAFETY: tuple and descriptor belong together.
+        let datum = unsafe { pg_sys::heap_copy_tuple_as_datum(self.old?, self.descriptor) };
+        Some(Arg::composite(datum, self.row_type))
+    }
+
+    /// The row that PostgreSQL is to go on with: the new one with its edits, or the old one when it is deleted.
+    pub fn finish<'a>(self) -> Option<TriggerRow<'a>> {
+        let mut tuple = self.new.or(self.old)?;
+        if !self.edits.is_empty() {
+            let mut columns: Vec<c_int> = self.edits.iter().map(|(column, _)| *column).collect();
+            let mut values: Vec<pg_sys::Datum> = self
+                .edits
+                .iter()
+                .map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0)))
+                .collect();
+            let nulls: Vec<bool> = self
+                .edits
+                .iter()
+                .map(|(_, value)| value.is_none())
+                .collect();
+            // SAFETY: the three slices have one element an edit; the result is a palloc'd tuple.
+            tuple = unsafe {
+                pg_sys::heap_modify_tuple_by_cols(
+                    tuple,
+                    self.descriptor,
+                    columns.len() as c_int,
+                    columns.as_mut_ptr(),
+                    values.as_mut_ptr(),
+                    nulls.as_ptr(),
+                )
+            };
+        }
+        // SAFETY: the tuple matches the descriptor, whose reference count the copy handles.
+        unsafe {
+            let descriptor = PgTupleDesc::from_pg_copy(self.descriptor);
+            Some(PgHeapTuple::from_heap_tuple(descriptor, tuple))
+        }
+    }
+}

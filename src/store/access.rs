@@ -1,0 +1,321 @@
+//! Who may call, for which project, on behalf of which agent; and the frame every function runs its SQL in.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+
+use super::open::{self, Store};
+use crate::pg::actor::{self, Acting, Actor};
+use crate::pg::error::{Error, Result};
+use crate::pg::guc;
+use crate::pg::owner::AsOwner;
+use crate::pg::spi::{self, Planning, Session};
+use crate::pg::system;
+
+pub const DEFAULT_PROJECT: &str = "default";
+
+/// Each includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Privilege {
+    Read,
+    Write,
+    Admin,
+}
+
+impl Privilege {
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "read" => Ok(Privilege::Read),
+            "write" => Ok(Privilege::Write),
+            "admin" => Ok(Privilege::Admin),
+            _ => Err(Error::argument(format!("unknown privilege {name:?}"))
+                .hint("Privileges are: read, write, admin.")),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Privilege::Read => "read",
+            Privilege::Write => "write",
+            Privilege::Admin => "admin",
+        }
+    }
+}
+
+/// On whose behalf rows are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requester {
+    /// No agent: what is global.
+    Nobody,
+    Agent(String),
+    /// Every row of the project, whoever's it is.
+    Everything,
+}
+
+impl Requester {
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Requester::Agent(agent) => Some(agent),
+            Requester::Nobody | Requester::Everything => None,
+        }
+    }
+}
+
+/// What a role may do in a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    None,
+    /// As any agent, or as nobody; `admin` may look at everything.
+    Free {
+        admin: bool,
+    },
+    /// As these agents only.
+    Bound(Vec<String>),
+}
+
+/// The outcome of the check.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub project: String,
+    pub requester: Requester,
+    pub role: String,
+    /// The role is bound to agents: it may change rows of its own agent only.
+    pub bound: bool,
+    right: Right,
+    caller: pg_sys::Oid,
+}
+
+/// The frame of a function call: rights are checked, SQL runs as the owner, triggers know who acts. Undone when dropped.
+pub struct Call {
+    pub store: Rc<Store>,
+    pub access: Access,
+    _owner: AsOwner,
+    _acting: Acting,
+}
+
+impl Call {
+    /// Checks that the caller has `need` in the project and may act as `agent_id`, then becomes the owner.
+    pub fn begin(
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+    ) -> Result<Call> {
+        Call::begin_on(open::open()?, project_id, agent_id, need, operation)
+    }
+
+    pub fn begin_on(
+        store: Rc<Store>,
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+    ) -> Result<Call> {
+        if need > Privilege::Read {
+            refuse_read_only(operation)?;
+        }
+        let caller = system::current_role();
+        let project = resolve_project(project_id)?;
+        let owner = store.as_owner();
+        let right = right_of(&store, caller, &project, need);
+        let access = decide(&right, project, agent_id, need, caller)?;
+        let acting = actor::act(Actor {
+            role: access.role.clone(),
+            agent_id: access.requester.agent().map(str::to_owned),
+            operation,
+            erasing: operation == "forget" || operation == "expire",
+        });
+        Ok(Call {
+            store,
+            access,
+            _owner: owner,
+            _acting: acting,
+        })
+    }
+
+    /// Runs statements; the templates they are made of name schemas as `Store::sql` says.
+    pub fn sql<R>(&self, work: impl FnOnce(&Session) -> R) -> R {
+        spi::connect(work)
+    }
+
+    pub fn project(&self) -> &str {
+        &self.access.project
+    }
+}
+
+fn refuse_read_only(operation: &str) -> Result<()> {
+    if system::in_recovery() {
+        return Err(
+            Error::state(format!("cannot {operation} memories on a standby"))
+                .hint("Connect to the primary server."),
+        );
+    }
+    Ok(())
+}
+
+/// The project of a call: the argument, else the session's setting, else 'default'.
+pub fn resolve_project(project_id: Option<&str>) -> Result<String> {
+    let project = match project_id {
+        Some(project) => project.to_owned(),
+        None => guc::project().unwrap_or_else(|| DEFAULT_PROJECT.to_owned()),
+    };
+    if project == "*" {
+        return Err(
+            Error::argument("project_id '*' is not a project").hint("Name one project a call.")
+        );
+    }
+    super::memory::check_name("project_id", &project)?;
+    Ok(project)
+}
+
+/// The right `role` has in `project`, as far as grants of at least `need` give it. Runs as the owner.
+pub fn right_of(store: &Store, role: pg_sys::Oid, project: &str, need: Privilege) -> Right {
+    if is_master(store, role) {
+        return Right::Free { admin: true };
+    }
+    let sql = store.sql(
+        "SELECT g.agent_id, g.privilege FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role
+         WHERE g.project_id IN ($1, '*') AND pg_has_role($2, r.oid, 'MEMBER')",
+    );
+    let grants: Vec<(Option<String>, Privilege)> = spi::connect(|session| {
+        let rows = session.read(&sql, Planning::Auto, &[project.into(), spi::Arg::oid(role)]);
+        (0..rows.len())
+            .filter_map(|row| {
+                Some((
+                    rows.get(row, 1),
+                    Privilege::named(&rows.required::<String>(row, 2)).ok()?,
+                ))
+            })
+            .filter(|(_, privilege)| *privilege >= need)
+            .collect()
+    });
+    if grants.is_empty() {
+        return Right::None;
+    }
+    if grants.iter().any(|(agent, _)| agent.is_none()) {
+        let admin = grants
+            .iter()
+            .any(|(agent, privilege)| agent.is_none() && *privilege == Privilege::Admin);
+        return Right::Free { admin };
+    }
+    let mut agents: Vec<String> = grants.into_iter().filter_map(|(agent, _)| agent).collect();
+    agents.sort();
+    agents.dedup();
+    Right::Bound(agents)
+}
+
+/// Whether `role` has a grant in any project, for tables that belong to none.
+pub fn right_anywhere(store: &Store, role: pg_sys::Oid) -> Right {
+    if is_master(store, role) {
+        return Right::Free { admin: true };
+    }
+    let sql = store.sql(
+        "SELECT FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role WHERE pg_has_role($1, r.oid, 'MEMBER') LIMIT 1",
+    );
+    let granted = spi::connect(|session| {
+        !session
+            .read(&sql, Planning::Auto, &[spi::Arg::oid(role)])
+            .is_empty()
+    });
+    if granted {
+        Right::Free { admin: false }
+    } else {
+        Right::None
+    }
+}
+
+/// Whether `role` is an admin of every project by one grant.
+pub fn is_admin_everywhere(store: &Store, role: pg_sys::Oid) -> bool {
+    let _owner = store.as_owner();
+    right_of(store, role, "*", Privilege::Admin) == Right::Free { admin: true }
+}
+
+/// Whether a role may do all: it is a superuser, or has the rights of the tables' owner.
+pub fn is_master(store: &Store, role: pg_sys::Oid) -> bool {
+    role == store.owner || system::is_superuser(role) || system::has_rights_of(role, store.owner)
+}
+
+fn decide(
+    right: &Right,
+    project: String,
+    agent_id: Option<&str>,
+    need: Privilege,
+    caller: pg_sys::Oid,
+) -> Result<Access> {
+    let role = system::role_name(caller);
+    if let Some(agent) = agent_id.filter(|agent| *agent != "*") {
+        super::memory::check_name("agent_id", agent)?;
+    }
+    let (requester, bound) = match right {
+        Right::None => {
+            return Err(Error::denied(format!("role {role:?} has no {} right in memory project {project:?}", need.name()))
+                .hint(format!("The owner of the memories can run: SELECT memory_grant({role:?}, {project:?}, '{}').", need.name()).replace('"', "'")));
+        }
+        Right::Free { admin } => match agent_id {
+            Some("*") if !*admin => {
+                return Err(Error::denied(format!(
+                    "role {role:?} may not act as every agent (agent_id => '*')"
+                ))
+                .hint("Name one agent, or ask for the admin privilege."));
+            }
+            Some("*") => (Requester::Everything, false),
+            Some(agent) => (Requester::Agent(agent.to_owned()), false),
+            None => (Requester::Nobody, false),
+        },
+        Right::Bound(agents) => {
+            let agent = match agent_id {
+                Some(agent) if agents.iter().any(|bound| bound == agent) => agent.to_owned(),
+                Some(agent) => {
+                    return Err(Error::denied(format!(
+                        "role {role:?} may not act as agent {agent:?}"
+                    ))
+                    .hint("The role is bound to its own agents by memory_grant()."));
+                }
+                None if agents.len() == 1 => agents[0].clone(),
+                None => {
+                    return Err(Error::argument(format!(
+                        "role {role:?} is bound to {} agents",
+                        agents.len()
+                    ))
+                    .hint("Say which one with agent_id."));
+                }
+            };
+            (Requester::Agent(agent), true)
+        }
+    };
+    Ok(Access {
+        project,
+        requester,
+        role,
+        bound,
+        right: right.clone(),
+        caller,
+    })
+}
+
+impl Access {
+    /// The same access on behalf of another agent, as far as the caller may act as it.
+    pub fn acting_as(&self, agent_id: Option<&str>) -> Result<Access> {
+        decide(
+            &self.right,
+            self.project.clone(),
+            agent_id,
+            Privilege::Write,
+            self.caller,
+        )
+    }
+
+    /// Whether a row of this author and scope may be changed by this requester, who sees it.
+    pub fn may_write(&self, author: Option<&str>, scope: &str) -> bool {
+        match &self.requester {
+            Requester::Everything => true,
+            Requester::Agent(agent) if author == Some(agent) => true,
+            Requester::Agent(_) | Requester::Nobody => !self.bound && scope == "global",
+        }
+    }
+
+    pub fn refuse_write(&self, id: &str) -> Error {
+        Error::denied(format!("role {:?} may not change memory {id:?} on behalf of this agent", self.role))
+            .detail("A memory is changed by the agent that wrote it, a global one by any role that is not bound to an agent.")
+    }
+}

@@ -1,0 +1,150 @@
+//! The rule of who sees what, and the filters of reading functions, as SQL conditions with numbered arguments.
+
+use pgrx::datum::TimestampWithTimeZone;
+
+use super::access::{Access, Requester};
+use crate::pg::error::{Error, Result};
+use crate::pg::json::Jsonb;
+use crate::pg::spi::Arg;
+
+/// Conditions on the table alias `m`, joined by AND, and their arguments.
+#[derive(Default)]
+pub struct Conditions {
+    parts: Vec<String>,
+    pub args: Vec<Arg>,
+}
+
+impl Conditions {
+    /// Adds an argument; its place in the statement, `$n`.
+    pub fn arg(&mut self, value: impl Into<Arg>) -> String {
+        self.args.push(value.into());
+        format!("${}", self.args.len())
+    }
+
+    pub fn push(&mut self, condition: impl Into<String>) {
+        self.parts.push(condition.into());
+    }
+
+    /// `column = $n`, when there is a value.
+    pub fn equal(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let place = self.arg(value);
+            self.push(format!("m.{column} = {place}"));
+        }
+    }
+
+    pub fn sql(&self) -> String {
+        if self.parts.is_empty() {
+            "true".to_owned()
+        } else {
+            self.parts.join(" AND ")
+        }
+    }
+
+    /// The one rule of visibility: alive, in the project, and of a scope that lets the requester in.
+    pub fn visible(&mut self, access: &Access, include_expired: bool) {
+        self.in_scope(access);
+        self.push("m.deleted_at IS NULL");
+        if !include_expired {
+            self.push("(m.expires_at IS NULL OR m.expires_at > now())");
+        }
+    }
+
+    /// The part of the rule that holds for dead rows and old versions too.
+    pub fn in_scope(&mut self, access: &Access) {
+        self.equal("project_id", Some(&access.project));
+        match &access.requester {
+            Requester::Everything => {}
+            Requester::Nobody => self.push("m.scope = 'global'"),
+            Requester::Agent(agent) => {
+                let agent = self.arg(agent.as_str());
+                self.push(format!(
+                    "(m.scope = 'global' OR m.agent_id = {agent} OR (m.scope = 'agent-shared' AND {agent} = ANY (m.shared_with_agents)))"
+                ));
+            }
+        }
+    }
+}
+
+/// The filters that list, count and search share.
+#[derive(Default)]
+pub struct Filters<'a> {
+    pub namespace: Option<&'a str>,
+    pub user_id: Option<&'a str>,
+    pub session_id: Option<&'a str>,
+    pub entity_id: Option<&'a str>,
+    pub author: Option<&'a str>,
+    pub memory_types: Option<Vec<Option<String>>>,
+    pub metadata: Option<Jsonb>,
+    pub filter: Option<Jsonb>,
+    pub since: Option<TimestampWithTimeZone>,
+    pub until: Option<TimestampWithTimeZone>,
+}
+
+impl Filters<'_> {
+    /// Whether anything but project, namespace and agent narrows the set: then its size is not known in advance.
+    pub fn is_selective(&self) -> bool {
+        self.user_id.is_some()
+            || self.session_id.is_some()
+            || self.entity_id.is_some()
+            || self.author.is_some()
+            || self.memory_types.is_some()
+            || self.metadata.is_some()
+            || self.filter.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.namespace.is_none() && !self.is_selective()
+    }
+
+    pub fn apply(self, conditions: &mut Conditions) -> Result<()> {
+        conditions.equal("namespace", self.namespace);
+        conditions.equal("user_id", self.user_id);
+        conditions.equal("session_id", self.session_id);
+        conditions.equal("entity_id", self.entity_id);
+        conditions.equal("agent_id", self.author);
+        if let Some(types) = self.memory_types {
+            for memory_type in types.iter().flatten() {
+                super::memory::check_type(memory_type)?;
+            }
+            if types.iter().flatten().next().is_none() {
+                return Err(Error::argument("memory_types is an empty list")
+                    .hint("Leave it out to search every type."));
+            }
+            let place = conditions.arg(types.into_iter().flatten().collect::<Vec<String>>());
+            conditions.push(format!("m.memory_type = ANY ({place})"));
+        }
+        if let Some(metadata) = self.metadata {
+            super::memory::check_metadata(&metadata)?;
+            let place = conditions.arg(metadata);
+            conditions.push(format!("m.metadata @> {place}"));
+        }
+        if let Some(filter) = self.filter {
+            let path = memory_core::filter::compile(&filter.text()).map_err(|error| {
+                Error::argument(format!("filter: {error}")).hint(
+                    "Operators are: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not.",
+                )
+            })?;
+            let place = conditions.arg(path);
+            conditions.push(format!(
+                "m.metadata @@ CAST({place} AS pg_catalog.jsonpath)"
+            ));
+        }
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since.into_inner() >= until.into_inner()
+        {
+            return Err(Error::argument("since is not before until"));
+        }
+        if let Some(since) = self.since {
+            let place = conditions.arg(since);
+            conditions.push(format!("m.created_at >= {place}"));
+        }
+        if let Some(until) = self.until {
+            let place = conditions.arg(until);
+            conditions.push(format!("m.created_at < {place}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The audit trail. An event is written in the transaction of what it records, so both stay or both go.
+
+use super::access::Call;
+use crate::pg::guc::{self, Audit};
+use crate::pg::spi::Session;
+
+/// The least setting of `memory_ext.audit` that records an event.
+fn level(event: &str) -> Audit {
+    match event {
+        "add" | "touch" | "expire" => Audit::Full,
+        _ => Audit::Standard,
+    }
+}
+
+/// Records an event; the payload never holds a memory's content.
+pub fn record(
+    call: &Call,
+    session: &Session,
+    event: &str,
+    memory_id: Option<&str>,
+    payload: &serde_json::Value,
+) {
+    if guc::audit() < level(event) {
+        return;
+    }
+    let sql = call.store.sql(
+        "INSERT INTO @s@.memory_events (event, project_id, memory_id, role, agent_id, payload) VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+    );
+    session.write(
+        &sql,
+        &[
+            event.into(),
+            call.project().into(),
+            memory_id.into(),
+            call.access.role.as_str().into(),
+            call.access.requester.agent().into(),
+            payload.to_string().into(),
+        ],
+    );
+}
+
+/// Records one event for each of many memories, in one statement.
+pub fn record_each(call: &Call, session: &Session, event: &str, ids: Vec<String>) {
+    if guc::audit() < level(event) || ids.is_empty() {
+        return;
+    }
+    let sql = call.store.sql(
+        "INSERT INTO @s@.memory_events (event, project_id, memory_id, role, agent_id) SELECT $1, $2, i, $4, $5 FROM unnest($3) AS i",
+    );
+    session.write(
+        &sql,
+        &[
+            event.into(),
+            call.project().into(),
+            ids.into(),
+            call.access.role.as_str().into(),
+            call.access.requester.agent().into(),
+        ],
+    );
+}

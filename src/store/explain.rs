@@ -1,0 +1,75 @@
+//! What a search did, for those who wonder about an answer.
+
+use serde_json::{Value, json};
+
+use super::access::Call;
+use super::search::{Arms, Path, Search};
+use crate::pg::guc;
+
+/// Runs the search and reports how.
+pub fn report(call: &Call, search: &Search) -> Value {
+    let started = std::time::Instant::now();
+    let (hits, arms) = search.run_explained(call);
+    let total_ms = started.elapsed().as_secs_f64() * 1e3;
+    let plan = arms
+        .vector_statement
+        .as_ref()
+        .map(|statement| call.sql(|session| statement.explain(session)));
+    let scanned = plan.as_ref().map(|plan| rows_scanned(&plan[0]["Plan"]));
+    json!({
+        "mode": search.mode.name(),
+        "path": arms.path.map_or("none", Path::name),
+        "population": arms.population,
+        "rows_scanned": scanned,
+        "fallback": arms.fallback,
+        // Every matching row was found or compared, or the index gave as many rows as were asked for.
+        "complete": arms.path != Some(Path::Hnsw) || arms.fallback || arms.vector.len() >= search.k,
+        "text_matches": arms.text_matches,
+        "returned": hits.len(),
+        "arms": {
+            "vector": ranks(&arms, &arms.vector, "similarity"),
+            "text": ranks(&arms, &arms.text, "score"),
+        },
+        "settings": {
+            "k": search.k,
+            "text_weight": search.text_weight,
+            "fusion": format!("{:?}", search.fusion),
+            "ef_search": arms.vector_statement.as_ref().and_then(|statement| statement.ef_search()),
+            "max_scan_tuples": guc::max_scan_tuples(),
+        },
+        "timings_ms": { "vector": arms.vector_ms, "text": arms.text_ms, "total": total_ms },
+        "plan": plan,
+    })
+}
+
+fn ranks(arms: &Arms, found: &[(u32, f64)], score: &str) -> Value {
+    const MOST: usize = 100;
+    found
+        .iter()
+        .take(MOST)
+        .enumerate()
+        .map(|(place, (candidate, value))| json!({ "id": arms.ids[*candidate as usize], "rank": place + 1, score: value }))
+        .collect()
+}
+
+/// Rows that the lowest nodes of the plan gave or threw away.
+fn rows_scanned(node: &Value) -> u64 {
+    if let Some(children) = node["Plans"].as_array() {
+        return children
+            .iter()
+            .map(rows_scanned)
+            .sum::<u64>()
+            .max(own_rows(node));
+    }
+    own_rows(node)
+}
+
+fn own_rows(node: &Value) -> u64 {
+    let rows = |name: &str| node[name].as_f64().unwrap_or(0.0);
+    let scans = node["Relation Name"].is_string();
+    if !scans {
+        return 0;
+    }
+    ((rows("Actual Rows") + rows("Rows Removed by Filter") + rows("Rows Removed by Index Recheck"))
+        * rows("Actual Loops").max(1.0)) as u64
+}

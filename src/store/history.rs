@@ -1,0 +1,125 @@
+//! The versions of a memory, and going back to one.
+
+use pgrx::datum::TimestampWithTimeZone;
+
+use super::access::Call;
+use super::conditions::Conditions;
+use super::read::MASK;
+use super::{events, update};
+use crate::pg::error::{Error, Result};
+use crate::pg::json::Jsonb;
+use crate::pg::spi::{Planning, Session};
+
+pub struct Version {
+    pub version: i32,
+    pub operation: Option<String>,
+    pub content: String,
+    pub metadata: Jsonb,
+    pub memory_type: String,
+    pub scope: String,
+    pub importance: f32,
+    pub expires_at: Option<TimestampWithTimeZone>,
+    pub valid_from: TimestampWithTimeZone,
+    pub valid_to: Option<TimestampWithTimeZone>,
+    pub changed_by: Option<String>,
+    pub changed_as_agent: Option<String>,
+}
+
+/// Every version, oldest first; the current one has no end. A deleted memory's versions are shown too: one looks here to
+/// restore it.
+pub fn versions(call: &Call, id: &str) -> Vec<Version> {
+    let mut scope = Conditions::default();
+    scope.in_scope(&call.access);
+    let id_place = scope.arg(id);
+    let sql = call.store.sql(&format!(
+        "SELECT m.version, m.operation, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata, m.memory_type, m.scope,
+                m.importance, m.expires_at, m.valid_from, m.valid_to, m.changed_by, m.changed_as_agent
+         FROM @s@.memory_history m WHERE {scope} AND m.memory_id = {id_place}
+         UNION ALL
+         SELECT m.version, NULL, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata, m.memory_type, m.scope,
+                m.importance, m.expires_at, m.updated_at, m.deleted_at, NULL, NULL
+         FROM @s@.memories m WHERE {scope} AND m.id = {id_place}
+         ORDER BY 1",
+        scope = scope.sql()
+    ));
+    call.sql(|session| {
+        let rows = session.read(&sql, Planning::Generic, &scope.args);
+        (0..rows.len())
+            .map(|row| Version {
+                version: rows.required(row, 1),
+                operation: rows.get(row, 2),
+                content: rows.required(row, 3),
+                metadata: rows.required(row, 4),
+                memory_type: rows.required(row, 5),
+                scope: rows.required(row, 6),
+                importance: rows.required(row, 7),
+                expires_at: rows.get(row, 8),
+                valid_from: rows.required(row, 9),
+                valid_to: rows.get(row, 10),
+                changed_by: rows.get(row, 11),
+                changed_as_agent: rows.get(row, 12),
+            })
+            .collect()
+    })
+}
+
+/// Makes an earlier version the current one, and a deleted or expired memory live again; the new version's number.
+pub fn restore(call: &Call, id: &str, version: i32) -> Result<i32> {
+    call.sql(|session| {
+        lock_dead_or_alive(call, session, id)?;
+        let restored = restore_row(call, session, id, version);
+        let Some(new_version) = restored else {
+            return Err(
+                Error::not_found(format!("memory {id:?} has no version {version}"))
+                    .hint("memory_history() lists the versions that are kept."),
+            );
+        };
+        events::record(
+            call,
+            session,
+            "restore",
+            Some(id),
+            &serde_json::json!({ "restored": version, "version": new_version }),
+        );
+        Ok(new_version)
+    })
+}
+
+fn lock_dead_or_alive(call: &Call, session: &Session, id: &str) -> Result<()> {
+    let mut conditions = Conditions::default();
+    conditions.in_scope(&call.access);
+    conditions.equal("id", Some(id));
+    let sql = call.store.sql(&format!(
+        "SELECT m.agent_id, m.scope FROM @s@.memories m WHERE {} FOR UPDATE OF m",
+        conditions.sql()
+    ));
+    let rows = session.write(&sql, &conditions.args);
+    if rows.is_empty() {
+        return Err(update::not_found(id));
+    }
+    if !call.access.may_write(
+        rows.get::<String>(0, 1).as_deref(),
+        &rows.required::<String>(0, 2),
+    ) {
+        return Err(call.access.refuse_write(id));
+    }
+    Ok(())
+}
+
+/// A version's own end of life comes back only if it is still to come, and a secret never becomes public this way.
+fn restore_row(call: &Call, session: &Session, id: &str, version: i32) -> Option<i32> {
+    let sql = call.store.sql(
+        "UPDATE @s@.memories m SET content = v.content, metadata = v.metadata, memory_type = v.memory_type, scope = v.scope,
+                shared_with_agents = v.shared_with_agents, importance = v.importance, is_sensitive = m.is_sensitive OR v.is_sensitive,
+                expires_at = CASE WHEN v.expires_at > now() THEN v.expires_at END, deleted_at = NULL
+         FROM (SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at
+               FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
+               UNION ALL
+               SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at
+               FROM @s@.memories WHERE id = $1 AND project_id = $2) v
+         WHERE m.id = $1 AND m.project_id = $2 AND v.version = $3 RETURNING m.version",
+    );
+    session
+        .write(&sql, &[id.into(), call.project().into(), version.into()])
+        .get(0, 1)
+}

@@ -1,0 +1,252 @@
+//! Writing new memories: one statement for one, one statement for thousands.
+//!
+//! The unique indexes decide what is a duplicate, so concurrent equal adds make one row. What did not go in is looked at
+//! afterwards, in `resolve`.
+
+use std::collections::HashSet;
+
+use super::access::Call;
+use super::memory::NewMemory;
+use super::resolve;
+use crate::pg::error::Result;
+use crate::pg::spi::{Arg, Session};
+
+const COLUMNS: &str = "id, project_id, namespace, content, dedupe_hash, agent_id, user_id, session_id, entity_id, scope,
+    shared_with_agents, metadata, memory_type, key, is_sensitive, importance, embedding, embedded_hash, expires_at";
+
+/// What became of a memory that was to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    pub id: String,
+    pub deduplicated: bool,
+}
+
+/// Adds memories and says what became of each, in order.
+pub fn add(call: &Call, memories: &[NewMemory]) -> Result<Vec<Added>> {
+    let mut added: Vec<Option<Added>> = vec![None; memories.len()];
+    let mut pending: Vec<usize> = first_of_equals(memories, &mut added);
+    // Each round either writes a memory or finds the live row it duplicates; a dead row in the way is tombstoned and the
+    // next round writes. A row that others keep making and killing in between would be needed to go on longer.
+    const ROUNDS: usize = 8;
+    for _ in 0..ROUNDS {
+        let written = call.sql(|session| insert(call, session, memories, &pending));
+        for &index in &pending {
+            if written.contains(&memories[index].id) {
+                added[index] = Some(Added {
+                    id: memories[index].id.clone(),
+                    deduplicated: false,
+                });
+            }
+        }
+        pending.retain(|&index| added[index].is_none());
+        if pending.is_empty() {
+            break;
+        }
+        resolve::duplicates(call, memories, &pending, &mut added)?;
+        pending.retain(|&index| added[index].is_none());
+        if pending.is_empty() {
+            break;
+        }
+    }
+    if !pending.is_empty() {
+        return Err(crate::pg::error::Error::version_conflict(
+            "equal memories are being added and removed at the same time",
+        )
+        .hint("Try again."));
+    }
+    Ok(follow_equals(memories, added))
+}
+
+/// Adds a keyed memory; its id, `None` when the key is taken.
+pub fn add_keyed(call: &Call, memory: &NewMemory) -> Option<String> {
+    call.sql(|session| insert_one(call, session, memory).get(0, 1))
+}
+
+/// The places of the memories to write: of equal ones in the batch the first, the rest follow it.
+fn first_of_equals(memories: &[NewMemory], added: &mut [Option<Added>]) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    let mut first = Vec::with_capacity(memories.len());
+    for (index, memory) in memories.iter().enumerate() {
+        match memory.dedupe_hash {
+            Some(hash) if !seen.insert(hash) => {
+                added[index] = Some(Added {
+                    id: String::new(),
+                    deduplicated: true,
+                })
+            }
+            _ => first.push(index),
+        }
+    }
+    // All transactions take the index entries in the same order, so that two batches cannot wait for each other.
+    first.sort_by(|&a, &b| {
+        let order = |index: usize| {
+            (
+                memories[index].dedupe_hash,
+                &memories[index].namespace,
+                &memories[index].key,
+            )
+        };
+        order(a).cmp(&order(b))
+    });
+    first
+}
+
+fn follow_equals(memories: &[NewMemory], added: Vec<Option<Added>>) -> Vec<Added> {
+    let mut ids = std::collections::HashMap::new();
+    for (memory, added) in memories.iter().zip(&added) {
+        if let (Some(hash), Some(added)) = (memory.dedupe_hash, added)
+            && !added.id.is_empty()
+        {
+            ids.entry(hash).or_insert_with(|| added.id.clone());
+        }
+    }
+    added
+        .into_iter()
+        .zip(memories)
+        .map(|(added, memory)| match added {
+            Some(added) if !added.id.is_empty() => added,
+            _ => Added {
+                id: memory
+                    .dedupe_hash
+                    .and_then(|hash| ids.get(&hash).cloned())
+                    .unwrap_or_default(),
+                deduplicated: true,
+            },
+        })
+        .collect()
+}
+
+fn insert(
+    call: &Call,
+    session: &Session,
+    memories: &[NewMemory],
+    places: &[usize],
+) -> HashSet<String> {
+    let rows = match places {
+        [only] => insert_one(call, session, &memories[*only]),
+        _ => insert_many(call, session, memories, places),
+    };
+    (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect()
+}
+
+fn insert_one<'s>(
+    call: &Call,
+    session: &'s Session,
+    memory: &NewMemory,
+) -> crate::pg::spi::Rows<'s> {
+    let sql = call.store.sql(&format!(
+        "INSERT INTO @s@.memories ({COLUMNS})
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, '{{}}'), $13, $14, $15, $16, $17, $18, $19)
+         ON CONFLICT DO NOTHING RETURNING id"
+    ));
+    session.write(
+        &sql,
+        &[
+            memory.id.as_str().into(),
+            call.project().into(),
+            memory.namespace.as_str().into(),
+            memory.content.as_str().into(),
+            memory
+                .dedupe_hash
+                .as_ref()
+                .map(|hash| hash.as_slice())
+                .into(),
+            memory.agent_id.as_deref().into(),
+            memory.user_id.as_deref().into(),
+            memory.session_id.as_deref().into(),
+            memory.entity_id.as_deref().into(),
+            memory.scope.as_str().into(),
+            memory.shared_with_agents.clone().into(),
+            memory.metadata.clone().into(),
+            memory.memory_type.as_str().into(),
+            memory.key.as_deref().into(),
+            memory.sensitive.into(),
+            memory.importance.into(),
+            Arg::vector(memory.embedding.as_ref(), call.store.identity.vector_type),
+            memory
+                .embedding
+                .as_ref()
+                .map(|_| memory.content_hash.as_slice())
+                .into(),
+            memory.expires_at.into(),
+        ],
+    )
+}
+
+fn insert_many<'s>(
+    call: &Call,
+    session: &'s Session,
+    memories: &[NewMemory],
+    places: &[usize],
+) -> crate::pg::spi::Rows<'s> {
+    // An array of arrays has to be rectangular, so the agents a memory is shared with travel as JSON.
+    let sql = call.store.sql(&format!(
+        "INSERT INTO @s@.memories ({COLUMNS})
+         SELECT i.id, $1, i.namespace, i.content, i.dedupe_hash, i.agent_id, i.user_id, i.session_id, i.entity_id, i.scope,
+                CASE WHEN i.shared IS NULL THEN '{{}}' ELSE ARRAY(SELECT jsonb_array_elements_text(i.shared)) END,
+                coalesce(i.metadata, '{{}}'), i.memory_type, i.key, i.is_sensitive, i.importance, i.embedding,
+                i.embedded_hash, i.expires_at
+         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+              AS i (id, namespace, content, dedupe_hash, agent_id, user_id, session_id, entity_id, scope, shared, metadata,
+                    memory_type, key, is_sensitive, importance, embedding, embedded_hash, expires_at)
+         ON CONFLICT DO NOTHING RETURNING id"
+    ));
+    let chosen = || places.iter().map(|&place| &memories[place]);
+    let texts = |of: &dyn Fn(&NewMemory) -> Option<String>| -> Arg {
+        chosen().map(of).collect::<Vec<Option<String>>>().into()
+    };
+    let embeddings: Vec<_> = chosen().map(|memory| memory.embedding.clone()).collect();
+    let shared: Vec<_> = chosen()
+        .map(|memory| {
+            (!memory.shared_with_agents.is_empty()).then(|| {
+                crate::pg::json::Jsonb::parse(
+                    &serde_json::json!(memory.shared_with_agents).to_string(),
+                )
+            })
+        })
+        .collect();
+    session.write(
+        &sql,
+        &[
+            call.project().into(),
+            texts(&|memory| Some(memory.id.clone())),
+            texts(&|memory| Some(memory.namespace.clone())),
+            texts(&|memory| Some(memory.content.clone())),
+            chosen()
+                .map(|memory| memory.dedupe_hash.map(|hash| hash.to_vec()))
+                .collect::<Vec<_>>()
+                .into(),
+            texts(&|memory| memory.agent_id.clone()),
+            texts(&|memory| memory.user_id.clone()),
+            texts(&|memory| memory.session_id.clone()),
+            texts(&|memory| memory.entity_id.clone()),
+            texts(&|memory| Some(memory.scope.clone())),
+            Arg::jsonb_array(shared),
+            Arg::jsonb_array(chosen().map(|memory| memory.metadata.clone()).collect()),
+            texts(&|memory| Some(memory.memory_type.clone())),
+            texts(&|memory| memory.key.clone()),
+            chosen()
+                .map(|memory| memory.sensitive)
+                .collect::<Vec<bool>>()
+                .into(),
+            chosen()
+                .map(|memory| memory.importance)
+                .collect::<Vec<f32>>()
+                .into(),
+            Arg::vectors(&embeddings, call.store.identity.vector_type),
+            chosen()
+                .map(|memory| {
+                    memory
+                        .embedding
+                        .as_ref()
+                        .map(|_| memory.content_hash.to_vec())
+                })
+                .collect::<Vec<_>>()
+                .into(),
+            chosen()
+                .map(|memory| memory.expires_at)
+                .collect::<Vec<_>>()
+                .into(),
+        ],
+    )
+}

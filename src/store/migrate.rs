@@ -1,0 +1,376 @@
+//! Making the store, and bringing an older one up to date: numbered scripts, each run once.
+
+use std::rc::Rc;
+
+use super::embedder::Embedder;
+use super::open::{self, Store};
+use crate::pg::actor::{self, Actor};
+use crate::pg::error::{Error, Result};
+use crate::pg::identity::{self, Identity};
+use crate::pg::owner::AsOwner;
+use crate::pg::spi::{self, Planning, Session};
+use crate::pg::system;
+
+pub const LIBRARY_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+struct Migration {
+    number: i32,
+    /// The extension version that brings it.
+    version: &'static str,
+    script: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    version: "1.0.0",
+    script: include_str!("../../sql/store/001_memories.sql"),
+}];
+
+pub fn newest() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// The extension version that brought a migration; a number for one this library does not know.
+pub fn version_of(number: i32) -> String {
+    MIGRATIONS
+        .iter()
+        .find(|migration| migration.number == number)
+        .map_or_else(
+            || format!("of migration {number}"),
+            |migration| migration.version.to_owned(),
+        )
+}
+
+/// What a store is made with.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    pub dimensions: i32,
+    pub embedder: Embedder,
+    pub text_search_config: String,
+    pub hnsw_m: i32,
+    pub hnsw_ef_construction: i32,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Parameters {
+            dimensions: 384,
+            embedder: Embedder::Hash,
+            text_search_config: "english".to_owned(),
+            hnsw_m: 16,
+            hnsw_ef_construction: 64,
+        }
+    }
+}
+
+/// What the caller of memory_init asks for; what is left out is the default, or whatever an existing store has.
+#[derive(Default)]
+pub struct Wish {
+    pub dimensions: Option<i32>,
+    pub embedder: Option<String>,
+    pub text_search_config: Option<String>,
+    pub hnsw_m: Option<i32>,
+    pub hnsw_ef_construction: Option<i32>,
+}
+
+impl Wish {
+    fn parameters(self) -> Result<Parameters> {
+        let default = Parameters::default();
+        let parameters = Parameters {
+            dimensions: self.dimensions.unwrap_or(default.dimensions),
+            embedder: self
+                .embedder
+                .as_deref()
+                .map_or(Ok(default.embedder), Embedder::named)?,
+            text_search_config: self
+                .text_search_config
+                .unwrap_or(default.text_search_config),
+            hnsw_m: self.hnsw_m.unwrap_or(default.hnsw_m),
+            hnsw_ef_construction: self
+                .hnsw_ef_construction
+                .unwrap_or(default.hnsw_ef_construction),
+        };
+        within("dimensions", parameters.dimensions, 1, 2000)?;
+        within("hnsw_m", parameters.hnsw_m, 2, 100)?;
+        within(
+            "hnsw_ef_construction",
+            parameters.hnsw_ef_construction,
+            4,
+            1000,
+        )?;
+        if parameters.hnsw_ef_construction < 2 * parameters.hnsw_m {
+            return Err(Error::argument(format!(
+                "hnsw_ef_construction is {}, expected at least twice hnsw_m, which is {}",
+                parameters.hnsw_ef_construction, parameters.hnsw_m
+            )));
+        }
+        if system::text_search_config(&parameters.text_search_config).is_none() {
+            return Err(Error::argument(format!(
+                "unknown text search configuration {:?}",
+                parameters.text_search_config
+            ))
+            .hint("SELECT cfgname FROM pg_ts_config lists them."));
+        }
+        Ok(parameters)
+    }
+
+    /// An existing store has to be what is asked for.
+    fn agree(&self, store: &Store) -> Result<()> {
+        let differs = |what: &str, asked: String, is: String| -> Result<()> {
+            if asked == is {
+                return Ok(());
+            }
+            Err(Error::argument(format!("the store exists with {what} {is}, but {asked} was asked for"))
+                .hint("Leave the argument out to use the store as it is; another model needs a new store."))
+        };
+        if let Some(dimensions) = self.dimensions {
+            differs(
+                "dimensions",
+                dimensions.to_string(),
+                store.dimensions.to_string(),
+            )?;
+        }
+        if let Some(embedder) = &self.embedder {
+            differs(
+                "embedder",
+                Embedder::named(embedder)?.name().to_owned(),
+                store.embedder.name().to_owned(),
+            )?;
+        }
+        if let Some(config) = &self.text_search_config {
+            let asked = system::text_search_config(config);
+            if asked != Some(store.config) {
+                differs(
+                    "text_search_config",
+                    config.clone(),
+                    store.text_search_config.clone(),
+                )?;
+            }
+        }
+        if self.hnsw_m.is_some() || self.hnsw_ef_construction.is_some() {
+            let (m, ef) = hnsw_options(store);
+            if let Some(asked) = self.hnsw_m {
+                differs("hnsw_m", asked.to_string(), m)?;
+            }
+            if let Some(asked) = self.hnsw_ef_construction {
+                differs("hnsw_ef_construction", asked.to_string(), ef)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within(argument: &str, value: i32, least: i32, most: i32) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::argument(format!(
+        "{argument} is {value}, expected a number from {least} to {most}"
+    )))
+}
+
+fn hnsw_options(store: &Store) -> (String, String) {
+    let _owner = store.as_owner();
+    spi::connect(|session| {
+        let sql = "SELECT max(o.option_value) FILTER (WHERE o.option_name = 'm'), max(o.option_value) FILTER (WHERE o.option_name = 'ef_construction')
+                   FROM pg_class c, pg_options_to_table(c.reloptions) o WHERE c.relname = 'ix_memories_embedding_hnsw' AND c.relnamespace = $1";
+        let rows = session.read(
+            sql,
+            Planning::Auto,
+            &[spi::Arg::oid(store.identity.schema_oid)],
+        );
+        (
+            rows.get(0, 1).unwrap_or_else(|| "16".to_owned()),
+            rows.get(0, 2).unwrap_or_else(|| "64".to_owned()),
+        )
+    })
+}
+
+/// Makes the store, owned by the caller, unless it is there; whether it was made.
+pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
+    if let Some(store) = open::open_if_present()? {
+        wish.agree(&store)?;
+        return Ok((store, false));
+    }
+    let parameters = wish.parameters()?;
+    let identity = identity::get()?;
+    refuse_where_impossible(&identity)?;
+    let caller = system::current_role();
+    let _acting = actor::act(Actor {
+        role: system::role_name(caller),
+        operation: "init",
+        ..Actor::default()
+    });
+    let made = {
+        // As the caller, who is to own the tables, with search_path pinned.
+        let _caller = AsOwner::enter(caller, &identity.search_path);
+        spi::connect(|session| -> Result<bool> {
+            lock(session, &identity);
+            if identity::table(&identity, c"memories").is_some() {
+                return Ok(false);
+            }
+            refuse_foreign_tables(session, &identity)?;
+            let _script = system::OutsideExtensionScript::enter();
+            for migration in MIGRATIONS {
+                run(session, &identity, migration, &parameters);
+            }
+            describe(session, &identity, &parameters);
+            Ok(true)
+        })?
+    };
+    identity::look_again();
+    Ok((open::open()?, made))
+}
+
+/// Brings an older store up to the library; the numbers of the migrations that ran.
+pub fn migrate() -> Result<(i32, Vec<i32>)> {
+    let store = open::find()?.ok_or_else(open::missing)?;
+    let caller = system::current_role();
+    if !super::access::is_master(&store, caller) {
+        return Err(Error::denied(
+            "only the owner of the memories may migrate the store",
+        ));
+    }
+    let _owner = store.as_owner();
+    let parameters = Parameters {
+        dimensions: i32::try_from(store.dimensions).unwrap_or(i32::MAX),
+        embedder: store.embedder,
+        text_search_config: store.text_search_config.clone(),
+        ..Parameters::default()
+    };
+    let ran = spi::connect(|session| {
+        lock(session, &store.identity);
+        let sql = store.sql("SELECT max(number) FROM @s@.memory_migrations");
+        let now_at: i32 = session.write(&sql, &[]).get(0, 1).unwrap_or(0);
+        let _script = system::OutsideExtensionScript::enter();
+        let pending: Vec<&Migration> = MIGRATIONS
+            .iter()
+            .filter(|migration| migration.number > now_at)
+            .collect();
+        for migration in &pending {
+            run(session, &store.identity, migration, &parameters);
+        }
+        pending.iter().map(|migration| migration.number).collect()
+    });
+    identity::look_again();
+    Ok((store.migration, ran))
+}
+
+/// One session at a time makes or migrates the store; the lock goes with the transaction.
+fn lock(session: &Session, identity: &Identity) {
+    session.write(
+        "SELECT pg_advisory_xact_lock('pg_extension'::regclass::oid::int, $1::int4)",
+        &[(identity.extension.to_u32() as i32).into()],
+    );
+}
+
+fn refuse_where_impossible(identity: &Identity) -> Result<()> {
+    if system::in_recovery() || system::read_only() {
+        return Err(Error::state(
+            "the memory store cannot be made in a read-only transaction or on a standby",
+        )
+        .hint("Run SELECT memory_init() on the primary server."));
+    }
+    if !system::encoding_is_utf8() {
+        return Err(
+            Error::state("memory_ext needs a database with encoding UTF8")
+                .hint("CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."),
+        );
+    }
+    let (allowed, vector): (bool, String) = spi::connect(|session| {
+        let rows = session.read(
+            "SELECT pg_catalog.has_schema_privilege($1, 'CREATE'), (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector')",
+            Planning::Auto,
+            &[spi::Arg::oid(identity.schema_oid)],
+        );
+        (
+            rows.get(0, 1).unwrap_or(false),
+            rows.get(0, 2).unwrap_or_default(),
+        )
+    });
+    if !allowed {
+        return Err(Error::denied(format!("role {:?} may not create the memory store in schema {}", system::role_name(system::current_role()), identity.schema))
+            .hint("Let the role that is to own the memories run SELECT memory_init(); then ask it for memory_grant()."));
+    }
+    if older_than_0_8(&vector) {
+        return Err(Error::state(format!("pgvector is at version {vector}, memory_ext needs 0.8.0 or later"))
+            .hint("Install a newer pgvector, then run ALTER EXTENSION vector UPDATE; 0.8.4 or later is recommended."));
+    }
+    Ok(())
+}
+
+fn older_than_0_8(version: &str) -> bool {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (0, 8)
+}
+
+/// A table of one of our names that is not ours must not be taken for a store, nor half a store be made around it.
+fn refuse_foreign_tables(session: &Session, identity: &Identity) -> Result<()> {
+    let sql = "SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class WHERE relnamespace = $1 AND relname IN
+        ('memory_history', 'memory_events', 'memory_usage', 'memory_models', 'embedding_cache', 'memory_grants', 'memory_key_aliases', 'memory_migrations')";
+    match session
+        .write(sql, &[spi::Arg::oid(identity.schema_oid)])
+        .get::<String>(0, 1)
+    {
+        None => Ok(()),
+        Some(names) => Err(Error::state(format!(
+            "schema {} has tables of the store's names already: {names}",
+            identity.schema
+        ))
+        .hint("Drop or rename them, or install the extension in a schema of its own.")),
+    }
+}
+
+fn run(session: &Session, identity: &Identity, migration: &Migration, parameters: &Parameters) {
+    let script = migration
+        .script
+        .replace("@schema@", &identity.schema)
+        .replace("@vector@", &identity.vector_schema)
+        .replace("@dimensions@", &parameters.dimensions.to_string())
+        .replace("@config@", &quoted_literal(&parameters.text_search_config))
+        .replace("@m@", &parameters.hnsw_m.to_string())
+        .replace("@ef@", &parameters.hnsw_ef_construction.to_string());
+    for statement in script
+        .split(";\n")
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+    {
+        session.once(statement);
+    }
+    let sql = format!(
+        "INSERT INTO {}.memory_migrations (number, extension_version, checksum)
+         VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))",
+        identity.schema
+    );
+    session.write(
+        &sql,
+        &[
+            migration.number.into(),
+            migration.version.into(),
+            migration.script.into(),
+        ],
+    );
+}
+
+fn quoted_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn describe(session: &Session, identity: &Identity, parameters: &Parameters) {
+    let sql = format!(
+        "INSERT INTO {}.memory_models (name, embedder, dimensions, text_search_config) VALUES ($1, $2, $3, $4)",
+        identity.schema
+    );
+    let name = format!("{}-{}", parameters.embedder.name(), parameters.dimensions);
+    session.write(
+        &sql,
+        &[
+            name.into(),
+            parameters.embedder.name().into(),
+            parameters.dimensions.into(),
+            parameters.text_search_config.as_str().into(),
+        ],
+    );
+}

@@ -1,0 +1,27 @@
+//! Floor 2: all SQL that the extension sends. One file per family of tables or per way of reading them.
+
+pub mod access;
+pub mod aliases;
+pub mod batch;
+pub mod conditions;
+pub mod embedder;
+pub mod erase;
+pub mod events;
+pub mod explain;
+pub mod grants;
+pub mod history;
+pub mod insert;
+pub mod keyed;
+pub mod memory;
+pub mod migrate;
+pub mod open;
+pub mod read;
+pub mod resolve;
+pub mod rules;
+pub mod search;
+pub mod security;
+pub mod update;
+pub mod usage;
+
+pub use access::{Call, Privilege};
+pub use open::Store;

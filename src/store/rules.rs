@@ -1,0 +1,193 @@
+//! What follows from a change of a memory, whoever makes it: the work of the triggers.
+
+use super::embedder::embedded_text;
+use super::memory::{self, Identifying};
+use super::open::{self, Store};
+use crate::pg::actor;
+use crate::pg::error::{Error, Result};
+use crate::pg::spi;
+use crate::pg::system;
+use crate::pg::trigger::RowChange;
+use crate::pg::vector::Vector;
+
+/// The columns whose change makes a new version.
+const VERSIONED: [&std::ffi::CStr; 16] = [
+    c"content",
+    c"metadata",
+    c"is_sensitive",
+    c"key",
+    c"namespace",
+    c"agent_id",
+    c"user_id",
+    c"session_id",
+    c"entity_id",
+    c"scope",
+    c"shared_with_agents",
+    c"memory_type",
+    c"importance",
+    c"expires_at",
+    c"deleted_at",
+    c"embedding",
+];
+
+/// The columns that say whether two memories of equal content are the same.
+const IDENTIFYING: [&std::ffi::CStr; 8] = [
+    c"content",
+    c"namespace",
+    c"scope",
+    c"agent_id",
+    c"user_id",
+    c"session_id",
+    c"entity_id",
+    c"memory_type",
+];
+
+pub fn before_write(change: &mut RowChange) -> Result<()> {
+    let store = store_of(change)?;
+    if change.is_update() {
+        if change.changed(c"id") || change.changed(c"project_id") {
+            return Err(
+                Error::argument("id and project_id of a memory cannot be changed")
+                    .hint("Add a new memory and delete this one."),
+            );
+        }
+        let renewed = VERSIONED.iter().any(|column| change.changed(column));
+        if renewed && !change.changed(c"version") {
+            let version: i32 = change.old_value(c"version").unwrap_or(0);
+            change.set(c"version", Some(version.saturating_add(1)));
+            change.set(c"updated_at", Some(system::now()));
+        }
+        rededuplicate(change);
+    }
+    embed(change, &store)
+}
+
+/// A row that was deduplicated before its identity changed is deduplicated by its new identity.
+fn rededuplicate(change: &mut RowChange) {
+    let was: Option<Vec<u8>> = change.old_value(c"dedupe_hash");
+    if was.is_none()
+        || change.changed(c"dedupe_hash")
+        || !IDENTIFYING.iter().any(|column| change.changed(column))
+    {
+        return;
+    }
+    let text = |column| change.new_value::<String>(column);
+    let content_hash = memory_core::text::content_hash(&text(c"content").unwrap_or_default());
+    let hash = memory::dedupe_hash(&Identifying {
+        namespace: &text(c"namespace").unwrap_or_default(),
+        scope: &text(c"scope").unwrap_or_default(),
+        agent_id: text(c"agent_id").as_deref(),
+        user_id: text(c"user_id").as_deref(),
+        session_id: text(c"session_id").as_deref(),
+        entity_id: text(c"entity_id").as_deref(),
+        memory_type: &text(c"memory_type").unwrap_or_default(),
+        content_hash: &content_hash,
+    });
+    change.set(c"dedupe_hash", Some(hash.to_vec()));
+}
+
+/// A secret has no vector; everything else has the vector of its present text, or none until somebody brings it.
+fn embed(change: &mut RowChange, store: &Store) -> Result<()> {
+    if change.new_value::<bool>(c"is_sensitive").unwrap_or(false) {
+        if !change.new_is_null(c"embedding") || !change.new_is_null(c"embedded_hash") {
+            change.set::<Vector>(c"embedding", None);
+            change.set::<Vec<u8>>(c"embedded_hash", None);
+        }
+        return Ok(());
+    }
+    let updated = change.is_update();
+    let text_changed = !updated
+        || change.changed(c"content")
+        || change.changed(c"key")
+        || change.changed(c"is_sensitive");
+    let brought = !change.new_is_null(c"embedding") && (!updated || change.changed(c"embedding"));
+    if brought {
+        if change.new_is_null(c"embedded_hash") || (updated && !change.changed(c"embedded_hash")) {
+            let vector: Option<Vector> = change.new_value(c"embedding");
+            if let Some(vector) = vector {
+                memory::check_vector("embedding", &vector, store.dimensions)?;
+            }
+            let hash = content_hash(change);
+            change.set(c"embedded_hash", Some(hash));
+        }
+        return Ok(());
+    }
+    if !text_changed && !change.new_is_null(c"embedding") {
+        return Ok(());
+    }
+    let content: String = change.new_value(c"content").unwrap_or_default();
+    let key: Option<String> = change.new_value(c"key");
+    let vector = store
+        .embedder
+        .embed(&embedded_text(key.as_deref(), &content), store.dimensions);
+    if vector.is_none() && change.new_is_null(c"embedding") {
+        return Ok(());
+    }
+    let hash = vector.is_some().then(|| content_hash(change));
+    change.set(c"embedding", vector);
+    change.set(c"embedded_hash", hash);
+    Ok(())
+}
+
+fn content_hash(change: &RowChange) -> Vec<u8> {
+    let content: String = change.new_value(c"content").unwrap_or_default();
+    memory_core::text::content_hash(&content).to_vec()
+}
+
+/// Keeps the version that ended.
+pub fn after_change(change: &RowChange) -> Result<()> {
+    let actor = actor::current();
+    if actor.as_ref().is_some_and(|actor| actor.erasing) {
+        return Ok(());
+    }
+    let store = store_of(change)?;
+    let deleted =
+        change.is_delete() || (change.changed(c"deleted_at") && !change.new_is_null(c"deleted_at"));
+    let operation = match &actor {
+        Some(actor) if actor.operation != "add" => actor.operation,
+        _ if deleted => "delete",
+        Some(_) => "merge",
+        None => "update",
+    };
+    let role = actor.as_ref().map_or_else(
+        || system::role_name(system::current_role()),
+        |actor| actor.role.clone(),
+    );
+    let agent = actor.and_then(|actor| actor.agent_id);
+    let Some(old) = change.old_row() else {
+        return Ok(());
+    };
+    let memory_id: String = change.old_value(c"id").unwrap_or_default();
+    let project_id: String = change.old_value(c"project_id").unwrap_or_default();
+    let became_secret = !change.is_delete()
+        && change.changed(c"is_sensitive")
+        && change.new_value(c"is_sensitive") == Some(true);
+    let _owner = store.as_owner();
+    spi::connect(|session| {
+        let sql = store.sql(
+            "INSERT INTO @s@.memory_history (project_id, memory_id, version, operation, content, content_hash, namespace, agent_id, user_id,
+                    session_id, entity_id, scope, shared_with_agents, metadata, memory_type, key, is_sensitive, importance, created_at,
+                    expires_at, deleted_at, valid_from, valid_to, changed_by, changed_as_agent)
+             SELECT ($1).project_id, ($1).id, ($1).version, $2, ($1).content, ($1).content_hash, ($1).namespace, ($1).agent_id, ($1).user_id,
+                    ($1).session_id, ($1).entity_id, ($1).scope, ($1).shared_with_agents, ($1).metadata, ($1).memory_type, ($1).key,
+                    ($1).is_sensitive, ($1).importance, ($1).created_at, ($1).expires_at, ($1).deleted_at, ($1).updated_at, now(), $3, $4",
+        );
+        session.write(&sql, &[old, operation.into(), role.into(), agent.into()]);
+        if became_secret {
+            let sql = store.sql("UPDATE @s@.memory_history SET is_sensitive = true WHERE memory_id = $1 AND project_id = $2 AND NOT is_sensitive");
+            session.write(&sql, &[memory_id.into(), project_id.into()]);
+        }
+    });
+    Ok(())
+}
+
+/// The triggers serve the store's own table and no other.
+fn store_of(change: &RowChange) -> Result<std::rc::Rc<Store>> {
+    let store = open::find()?.ok_or_else(open::missing)?;
+    if change.relation() == store.memories {
+        return Ok(store);
+    }
+    Err(Error::state(
+        "this trigger function serves the table memories of the memory store only",
+    ))
+}

@@ -1,0 +1,250 @@
+//! Search: two arms find candidates, fusion ranks them, the best are fetched.
+
+mod arms;
+mod path;
+mod population;
+mod rank;
+mod text_arm;
+mod vector_arm;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+
+use super::access::Call;
+use super::conditions::{Conditions, Filters};
+use super::embedder::Embedder;
+use super::memory;
+use crate::pg::error::{Error, Result};
+use crate::pg::guc;
+use crate::pg::json::Jsonb;
+use crate::pg::vector::Vector;
+
+pub use arms::Arms;
+pub use path::Path;
+
+pub const LARGEST_K: i32 = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Hybrid,
+    Vector,
+    Text,
+}
+
+impl Mode {
+    fn named(name: &str) -> Result<Self> {
+        match name {
+            "hybrid" => Ok(Mode::Hybrid),
+            "vector" => Ok(Mode::Vector),
+            "text" => Ok(Mode::Text),
+            _ => Err(Error::argument(format!("unknown mode {name:?}"))
+                .hint("Modes are: hybrid, vector, text.")),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Hybrid => "hybrid",
+            Mode::Vector => "vector",
+            Mode::Text => "text",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fusion {
+    Weighted,
+    ReciprocalRank,
+}
+
+/// What a caller asks for.
+#[derive(Default)]
+pub struct Request<'a> {
+    pub query: Option<&'a str>,
+    pub k: Option<i32>,
+    pub embedding: Option<Vector>,
+    pub mode: Option<&'a str>,
+    pub filters: Filters<'a>,
+    pub min_score: Option<f64>,
+    pub text_weight: Option<f64>,
+    pub fusion: Option<&'a str>,
+    pub recency_half_life: Option<Interval>,
+    pub importance_weight: Option<f64>,
+    pub diversity: Option<f64>,
+}
+
+/// A checked request.
+pub struct Search {
+    pub mode: Mode,
+    pub k: usize,
+    query: Option<String>,
+    embedding: Option<Vector>,
+    pub text_weight: f64,
+    pub fusion: Fusion,
+    min_score: Option<f64>,
+    recency_half_life_seconds: Option<f64>,
+    importance_weight: f64,
+    diversity: f64,
+    conditions: Conditions,
+    /// The set that is searched has a size that can be known in advance, under this name.
+    population_key: Option<String>,
+}
+
+/// A memory that was found.
+pub struct Hit {
+    pub id: String,
+    pub content: String,
+    pub score: f64,
+    pub similarity: Option<f64>,
+    pub text_rank: Option<f64>,
+    pub key: Option<String>,
+    pub memory_type: String,
+    pub scope: String,
+    pub agent_id: Option<String>,
+    pub namespace: String,
+    pub metadata: Jsonb,
+    pub created_at: TimestampWithTimeZone,
+    pub expires_at: Option<TimestampWithTimeZone>,
+    importance: f32,
+}
+
+impl Search {
+    /// Checks a request and completes it with the defaults.
+    pub fn new(call: &Call, request: Request<'_>) -> Result<Search> {
+        let k = request.k.unwrap_or(5);
+        if !(1..=LARGEST_K).contains(&k) {
+            return Err(Error::argument(format!(
+                "k is {k}, expected a number from 1 to {LARGEST_K}"
+            )));
+        }
+        let query = request
+            .query
+            .filter(|query| !memory_core::text::is_blank(query))
+            .map(str::to_owned);
+        if query.is_none() && request.embedding.is_none() {
+            return Err(Error::argument("neither query nor embedding is given")
+                .hint("Search needs some text, a vector, or both."));
+        }
+        if let Some(embedding) = &request.embedding {
+            memory::check_vector("embedding", embedding, call.store.dimensions)?;
+        }
+        let asked = request.mode.map(Mode::named).transpose()?;
+        let wants_vector = asked != Some(Mode::Text);
+        let embedding = match (&request.embedding, &query) {
+            (Some(_), _) => request.embedding,
+            (None, Some(query)) if wants_vector => {
+                call.store.embedder.embed(query, call.store.dimensions)
+            }
+            (None, _) => None,
+        };
+        let mode = mode(
+            asked,
+            query.is_some(),
+            embedding.is_some(),
+            call.store.embedder,
+        )?;
+        let mut conditions = Conditions::default();
+        conditions.visible(&call.access, false);
+        let population_key = (!request.filters.is_selective()).then(|| {
+            format!(
+                "{:?} {:?} {:?}",
+                call.access.project, request.filters.namespace, call.access.requester
+            )
+        });
+        request.filters.apply(&mut conditions)?;
+        Ok(Search {
+            mode,
+            k: k.unsigned_abs() as usize,
+            query,
+            embedding,
+            text_weight: share("text_weight", request.text_weight)?
+                .unwrap_or_else(guc::text_weight),
+            fusion: match request.fusion {
+                None | Some("weighted") => Fusion::Weighted,
+                Some("rrf") => Fusion::ReciprocalRank,
+                Some(other) => {
+                    return Err(Error::argument(format!("unknown fusion {other:?}"))
+                        .hint("Fusions are: weighted, rrf."));
+                }
+            },
+            min_score: share("min_score", request.min_score)?,
+            recency_half_life_seconds: half_life(request.recency_half_life)?,
+            importance_weight: share("importance_weight", request.importance_weight)?
+                .unwrap_or(0.0),
+            diversity: share("diversity", request.diversity)?.unwrap_or(0.0),
+            conditions,
+            population_key,
+        })
+    }
+
+    /// Candidates to take from each arm: more than k where ranking goes on afterwards.
+    fn fetch(&self) -> usize {
+        const OVER_FETCH: usize = 5;
+        const LEAST: usize = 50;
+        if self.mode == Mode::Hybrid || self.reranks() {
+            (self.k * OVER_FETCH).clamp(LEAST, LARGEST_K as usize * 2)
+        } else {
+            self.k
+        }
+    }
+
+    fn reranks(&self) -> bool {
+        self.recency_half_life_seconds.is_some()
+            || self.importance_weight > 0.0
+            || self.diversity > 0.0
+    }
+
+    /// Finds the memories.
+    pub fn run(&self, call: &Call) -> Vec<Hit> {
+        self.run_explained(call).0
+    }
+
+    /// Finds the memories, and keeps what each arm found.
+    pub fn run_explained(&self, call: &Call) -> (Vec<Hit>, Arms) {
+        let arms = arms::find(self, call);
+        let hits = rank::hits(self, call, &arms);
+        (hits, arms)
+    }
+}
+
+fn mode(
+    asked: Option<Mode>,
+    has_query: bool,
+    has_vector: bool,
+    embedder: Embedder,
+) -> Result<Mode> {
+    match asked {
+        Some(Mode::Text) if !has_query => Err(Error::argument("mode 'text' needs a query")),
+        Some(Mode::Vector | Mode::Hybrid) if !has_vector => Err(Error::argument(format!(
+            "the store's embedder is {:?}: a vector search needs the query's embedding",
+            embedder.name()
+        ))
+        .hint("Pass embedding => '[…]', made by the model that the store was filled with, or use mode => 'text'.")),
+        Some(Mode::Hybrid) if !has_query => Err(Error::argument("mode 'hybrid' needs a query").hint("Use mode => 'vector' for a vector alone.")),
+        Some(mode) => Ok(mode),
+        None => Ok(match (has_query, has_vector) {
+            (true, true) => Mode::Hybrid,
+            (false, _) => Mode::Vector,
+            (true, false) => Mode::Text,
+        }),
+    }
+}
+
+fn share(argument: &str, value: Option<f64>) -> Result<Option<f64>> {
+    match value {
+        Some(value) if !(0.0..=1.0).contains(&value) => Err(Error::argument(format!(
+            "{argument} is {value}, expected a number from 0 to 1"
+        ))),
+        value => Ok(value),
+    }
+}
+
+fn half_life(interval: Option<Interval>) -> Result<Option<f64>> {
+    let Some(interval) = interval else {
+        return Ok(None);
+    };
+    let seconds = interval.as_micros() as f64 / 1e6;
+    if seconds <= 0.0 {
+        return Err(Error::argument("recency_half_life is not positive"));
+    }
+    Ok(Some(seconds))
+}

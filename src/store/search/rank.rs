@@ -1,0 +1,169 @@
+//! From candidates to the answer: fusion, recency and importance, diversity, and the rows themselves.
+
+use std::collections::HashMap;
+
+use memory_core::rank::{self, fuse};
+
+use super::arms::Arms;
+use super::{Fusion, Hit, Mode, Search};
+use crate::pg::spi::{Planning, Rows};
+use crate::pg::system;
+use crate::pg::vector::Vector;
+use crate::store::access::Call;
+
+pub fn hits(search: &Search, call: &Call, arms: &Arms) -> Vec<Hit> {
+    let mut scored = fused(search, arms);
+    // Ties by id, so that equal questions have equal answers.
+    let by_score = |a: &(u32, f64), b: &(u32, f64)| {
+        b.1.total_cmp(&a.1)
+            .then_with(|| arms.ids[a.0 as usize].cmp(&arms.ids[b.0 as usize]))
+    };
+    scored.sort_by(by_score);
+    if !search.reranks() {
+        scored.truncate(search.k);
+    }
+    let mut rows = fetch(search, call, arms, &scored);
+    if search.recency_half_life_seconds.is_some() || search.importance_weight > 0.0 {
+        for hit in &mut rows {
+            hit.score = boosted(search, hit);
+        }
+        rows.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+    }
+    if let Some(least) = search.min_score {
+        rows.retain(|hit| hit.score >= least);
+    }
+    if search.diversity > 0.0 {
+        rows = diverse(search, call, rows);
+    }
+    rows.truncate(search.k);
+    rows
+}
+
+/// One score from 0 to 1 a candidate.
+fn fused(search: &Search, arms: &Arms) -> Vec<(u32, f64)> {
+    match search.mode {
+        Mode::Vector => arms
+            .vector
+            .iter()
+            .map(|&(candidate, similarity)| (candidate, (similarity + 1.0) / 2.0))
+            .collect(),
+        Mode::Text => {
+            let best = arms.text.first().map_or(1.0, |(_, score)| *score);
+            arms.text
+                .iter()
+                .map(|&(candidate, score)| (candidate, if best > 0.0 { score / best } else { 1.0 }))
+                .collect()
+        }
+        Mode::Hybrid => match search.fusion {
+            Fusion::ReciprocalRank => fuse::rrf(&arms.vector, &arms.text),
+            Fusion::Weighted => {
+                // A candidate without any word of the query has text score 0, which is a score like any other.
+                let mut text = arms.text.clone();
+                let matched: std::collections::HashSet<u32> =
+                    text.iter().map(|(candidate, _)| *candidate).collect();
+                text.extend(
+                    (0..arms.ids.len() as u32)
+                        .filter(|candidate| !matched.contains(candidate))
+                        .map(|candidate| (candidate, 0.0)),
+                );
+                fuse::weighted(&arms.vector, &text, search.text_weight)
+            }
+        },
+    }
+}
+
+/// Relevance, partly replaced by importance, faded by age.
+fn boosted(search: &Search, hit: &Hit) -> f64 {
+    let mut score = hit.score * (1.0 - search.importance_weight)
+        + f64::from(hit.importance) * search.importance_weight;
+    if let Some(half_life) = search.recency_half_life_seconds {
+        let age_micros = system::now().into_inner() - hit.created_at.into_inner();
+        score *= rank::recency(age_micros as f64 / 1e6, half_life);
+    }
+    score
+}
+
+fn fetch(search: &Search, call: &Call, arms: &Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
+    if scored.is_empty() {
+        return Vec::new();
+    }
+    let _ = search;
+    let sql = call.store.sql(
+        "SELECT m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END, m.key, m.memory_type, m.scope, m.agent_id, m.namespace, m.metadata,
+                m.created_at, m.expires_at, m.importance
+         FROM @s@.memories m WHERE m.project_id = $1 AND m.id = ANY ($2)",
+    );
+    let ids: Vec<String> = scored
+        .iter()
+        .map(|(candidate, _)| arms.ids[*candidate as usize].clone())
+        .collect();
+    let mut found: HashMap<String, Hit> = call.sql(|session| {
+        let rows = session.read(
+            &sql,
+            Planning::Generic,
+            &[call.project().into(), ids.into()],
+        );
+        (0..rows.len())
+            .map(|row| hit(&rows, row))
+            .map(|hit| (hit.id.clone(), hit))
+            .collect()
+    });
+    scored
+        .iter()
+        .filter_map(|&(candidate, score)| {
+            let mut hit = found.remove(&arms.ids[candidate as usize])?;
+            hit.score = score;
+            hit.similarity = arms.similarity(candidate);
+            hit.text_rank = arms.text_rank(candidate);
+            Some(hit)
+        })
+        .collect()
+}
+
+fn hit(rows: &Rows<'_>, row: usize) -> Hit {
+    Hit {
+        id: rows.required(row, 1),
+        content: rows.required(row, 2),
+        key: rows.get(row, 3),
+        memory_type: rows.required(row, 4),
+        scope: rows.required(row, 5),
+        agent_id: rows.get(row, 6),
+        namespace: rows.required(row, 7),
+        metadata: rows.required(row, 8),
+        created_at: rows.required(row, 9),
+        expires_at: rows.get(row, 10),
+        importance: rows.required(row, 11),
+        score: 0.0,
+        similarity: None,
+        text_rank: None,
+    }
+}
+
+/// Maximal marginal relevance over the candidates' vectors.
+fn diverse(search: &Search, call: &Call, rows: Vec<Hit>) -> Vec<Hit> {
+    let sql = call.store.sql(
+        "SELECT m.id, m.embedding FROM @s@.memories m WHERE m.project_id = $1 AND m.id = ANY ($2)",
+    );
+    let ids: Vec<String> = rows.iter().map(|hit| hit.id.clone()).collect();
+    let vectors: HashMap<String, Vector> = call.sql(|session| {
+        let found = session.read(
+            &sql,
+            Planning::Generic,
+            &[call.project().into(), ids.into()],
+        );
+        (0..found.len())
+            .filter_map(|row| Some((found.get(row, 1)?, found.get(row, 2)?)))
+            .collect()
+    });
+    let relevance: Vec<f64> = rows.iter().map(|hit| hit.score).collect();
+    let vectors: Vec<Option<&[f32]>> = rows
+        .iter()
+        .map(|hit| vectors.get(&hit.id).map(|vector| vector.0.as_slice()))
+        .collect();
+    let picked = rank::mmr(&relevance, &vectors, search.diversity, search.k);
+    let mut rows: Vec<Option<Hit>> = rows.into_iter().map(Some).collect();
+    picked
+        .into_iter()
+        .filter_map(|place| rows[place].take())
+        .collect()
+}
