@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::arguments::required;
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::system;
 use crate::store::access::{Privilege, Right};
 use crate::store::grants::{self, Grant};
@@ -20,7 +20,7 @@ fn memory_grant(
     project: Option<&str>,
     privilege: default!(Option<&str>, "'read'"),
     agent_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<()> {
+) -> Result<()> {
     let grant = Grant {
         role: required("role", role)?,
         project: required("project", project)?,
@@ -40,7 +40,7 @@ fn memory_revoke(
     project: Option<&str>,
     privilege: default!(Option<&str>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<i64> {
+) -> Result<i64> {
     let grant = Grant {
         role: required("role", role)?,
         project: required("project", project)?,
@@ -54,7 +54,7 @@ fn memory_revoke(
 
 /// What would void the access rules: one row a check, severity ok, warning or error. Errors: 55000.
 #[pg_extern(stable, parallel_restricted)]
-fn memory_security_check() -> SqlResult<
+fn memory_security_check() -> Result<
     TableIterator<
         'static,
         (
@@ -78,7 +78,7 @@ fn memory_security_check() -> SqlResult<
 
 /// Whether the current role has a privilege in a project (NULL: in any): the rule of row-level security on the store's tables.
 #[pg_extern(stable, parallel_restricted)]
-fn memory_allowed(project: Option<&str>, privilege: Option<&str>) -> SqlResult<bool> {
+fn memory_allowed(project: Option<&str>, privilege: Option<&str>) -> Result<bool> {
     let need = Privilege::named(required("privilege", privilege)?)?;
     Ok(match grants::right_for_rows(project, need)? {
         Right::None => false,
@@ -99,7 +99,7 @@ fn memory_row_visible(
     is_sensitive: Option<bool>,
     expires_at: Option<TimestampWithTimeZone>,
     deleted_at: Option<TimestampWithTimeZone>,
-) -> SqlResult<bool> {
+) -> Result<bool> {
     let (Some(project), Some(scope)) = (project, scope) else {
         return Ok(false);
     };
@@ -132,7 +132,7 @@ fn memory_row_writable(
     project: Option<&str>,
     agent_id: Option<&str>,
     scope: Option<&str>,
-) -> SqlResult<bool> {
+) -> Result<bool> {
     let (Some(project), Some(scope)) = (project, scope) else {
         return Ok(false);
     };

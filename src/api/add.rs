@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::arguments::{agents, required};
-use crate::pg::error::{Error, Result, SqlResult};
+use crate::pg::error::{self, Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::pg::{guc, system};
@@ -42,7 +42,7 @@ fn memory_add(
     id: default!(Option<String>, "NULL"),
     on_duplicate: default!(Option<String>, "'return'"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<String> {
+) -> Result<String> {
     let draft = Draft {
         content,
         namespace,
@@ -83,7 +83,7 @@ fn memory_add(
 fn memory_add_many(
     items: Option<Jsonb>,
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -102,7 +102,7 @@ fn memory_add_many(
 }
 
 /// The store, made now if it is missing and the session allows it; vectors that come with the first add say of which kind.
-fn store_for(drafts: &[&Draft]) -> Result<std::rc::Rc<Store>> {
+fn store_for(drafts: &[&Draft]) -> error::Result<std::rc::Rc<Store>> {
     if let Some(store) = open::open_if_present()? {
         return Ok(store);
     }
@@ -132,6 +132,6 @@ fn store_for(drafts: &[&Draft]) -> Result<std::rc::Rc<Store>> {
 }
 
 /// The store, made with the defaults if it is missing.
-pub fn store_or_new() -> Result<std::rc::Rc<Store>> {
+pub fn store_or_new() -> error::Result<std::rc::Rc<Store>> {
     store_for(&[])
 }

@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::arguments::required;
-use crate::pg::error::{Error, SqlResult};
+use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
@@ -34,7 +34,7 @@ fn memory_context(
     since: default!(Option<TimestampWithTimeZone>, "NULL"),
     until: default!(Option<TimestampWithTimeZone>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<String> {
+) -> Result<String> {
     let query = required("query", query)?;
     let token_budget = match token_budget.unwrap_or(1000) {
         budget if budget > 0 => budget.unsigned_abs() as usize,

@@ -3,13 +3,13 @@
 use pgrx::prelude::*;
 
 use super::arguments::required;
-use crate::pg::error::{Error, SqlResult};
+use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::vector::Vector;
 use crate::store::{memory, open};
 
 /// The vector that the store's embedder makes of a text. Errors: 22023 NULL, 55000 where callers bring the vectors.
 #[pg_extern(stable, parallel_safe)]
-fn memory_embed(content: Option<&str>) -> SqlResult<Vector> {
+fn memory_embed(content: Option<&str>) -> Result<Vector> {
     let content = required("content", content)?;
     let store = open::open()?;
     let vector = store

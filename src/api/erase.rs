@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::arguments::{reason as check_reason, required};
-use crate::pg::error::{Error, SqlResult};
+use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::pg::system;
 use crate::store::conditions::Filters;
@@ -18,7 +18,7 @@ fn memory_delete(
     id: Option<&str>,
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<bool> {
+) -> Result<bool> {
     let id = required("id", id)?;
     let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
     Ok(erase::delete(&call, id)?)
@@ -42,7 +42,7 @@ fn memory_forget(
     before: default!(Option<TimestampWithTimeZone>, "NULL"),
     reason: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<Jsonb> {
+) -> Result<Jsonb> {
     let reason = check_reason(reason)?;
     let call = Call::begin(project_id, None, Privilege::Admin, "forget")?;
     let described = described(&[
@@ -103,7 +103,7 @@ fn json_or_text(text: &str) -> serde_json::Value {
 /// memory_ext.tombstone_retention; at most batch rows, so call it until it returns 0. Expired memories are invisible before
 /// already. For the owner of the memories; the background worker calls the same. Errors: 22023, 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
-fn memory_expire(batch: default!(Option<i32>, "1000")) -> SqlResult<i64> {
+fn memory_expire(batch: default!(Option<i32>, "1000")) -> Result<i64> {
     let store = open::open()?;
     let caller = system::current_role();
     if !access::is_master(&store, caller) && !access::is_admin_everywhere(&store, caller) {

@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::arguments::required;
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::{Call, Privilege, history};
 
@@ -17,7 +17,7 @@ fn memory_history(
     id: Option<&str>,
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -66,7 +66,7 @@ fn memory_restore_version(
     version: Option<i32>,
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<i32> {
+) -> Result<i32> {
     let (id, version) = (required("id", id)?, required("version", version)?);
     let call = Call::begin(project_id, agent_id, Privilege::Write, "restore")?;
     Ok(history::restore(&call, id, version)?)

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{self, Planning};
 use crate::store::migrate::{self, Wish};
@@ -20,7 +20,7 @@ fn memory_init(
     text_search_config: default!(Option<&str>, "NULL"),
     hnsw_m: default!(Option<i32>, "NULL"),
     hnsw_ef_construction: default!(Option<i32>, "NULL"),
-) -> SqlResult<Jsonb> {
+) -> Result<Jsonb> {
     let wish = Wish {
         dimensions,
         embedder: embedder.map(str::to_owned),
@@ -44,7 +44,7 @@ fn memory_init(
 ///
 /// Runs the pending numbered migrations as the owner of the tables. Errors: 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
-fn memory_migrate() -> SqlResult<Jsonb> {
+fn memory_migrate() -> Result<Jsonb> {
     let (from, applied) = migrate::migrate()?;
     let report = serde_json::json!({
         "from": migrate::version_of(from),
@@ -56,7 +56,7 @@ fn memory_migrate() -> SqlResult<Jsonb> {
 
 /// The versions of extension, library, store, pgvector and server, and what the store was made with.
 #[pg_extern(stable, parallel_restricted)]
-fn memory_version() -> SqlResult<Jsonb> {
+fn memory_version() -> Result<Jsonb> {
     let store = open::find()?;
     let (extension, vector, server): (Option<String>, Option<String>, Option<String>) =
         spi::connect(|session| {

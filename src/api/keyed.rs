@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::arguments::{reason as check_reason, required};
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::keyed::{self, Setting};
 use crate::store::memory::{Expiry, expiry};
@@ -29,7 +29,7 @@ fn memory_kv_set(
     metadata: default!(Option<Jsonb>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<String> {
+) -> Result<String> {
     let setting = Setting {
         key: required("key", key)?,
         value,
@@ -54,7 +54,7 @@ fn memory_kv_get(
     namespace: default!(Option<&str>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<Option<String>> {
+) -> Result<Option<String>> {
     let key = required("key", key)?;
     let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
     Ok(keyed::get(&call, key, namespace.unwrap_or(NAMESPACE)))
@@ -67,7 +67,7 @@ fn memory_kv_delete(
     namespace: default!(Option<&str>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<bool> {
+) -> Result<bool> {
     let key = required("key", key)?;
     let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
     Ok(keyed::delete(&call, key, namespace.unwrap_or(NAMESPACE))?)
@@ -81,7 +81,7 @@ fn memory_kv_list(
     namespace: default!(Option<&str>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -125,7 +125,7 @@ fn memory_kv_alias(
     alias: Option<&str>,
     key: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<bool> {
+) -> Result<bool> {
     let alias = required("alias", alias)?;
     let store = super::add::store_or_new()?;
     let call = Call::begin_on(store, project_id, None, Privilege::Write, "alias")?;
@@ -143,7 +143,7 @@ fn memory_reveal(
     reason: Option<&str>,
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<String> {
+) -> Result<String> {
     let (id, reason) = (required("id", id)?, check_reason(reason)?);
     let call = Call::begin(project_id, agent_id, Privilege::Admin, "reveal")?;
     Ok(keyed::reveal(&call, id, reason)?)

@@ -15,3 +15,4 @@ mod search;
 mod triggers;
 mod update;
 mod usage;
+mod worker;

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use super::arguments::required;
 use super::rows::memory_row;
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::conditions::Filters;
 use crate::store::{Call, Privilege, read};
@@ -19,7 +19,7 @@ fn memory_get(
     id: Option<&str>,
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -74,7 +74,7 @@ fn memory_list(
     after: default!(Option<&str>, "NULL"),
     include_expired: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -139,7 +139,7 @@ fn memory_count(
     until: default!(Option<TimestampWithTimeZone>, "NULL"),
     include_expired: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<i64> {
+) -> Result<i64> {
     let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
     let filters = Filters {
         namespace,

@@ -3,7 +3,7 @@
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
@@ -41,7 +41,7 @@ fn memory_search(
     importance_weight: default!(Option<f64>, "NULL"),
     diversity: default!(Option<f64>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -129,7 +129,7 @@ fn memory_explain(
     importance_weight: default!(Option<f64>, "NULL"),
     diversity: default!(Option<f64>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<Jsonb> {
+) -> Result<Jsonb> {
     let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
     let request = Request {
         query,

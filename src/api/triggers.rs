@@ -2,13 +2,13 @@
 
 use pgrx::prelude::*;
 
-use crate::pg::error::{Error, SqlResult};
+use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::trigger::{RowChange, TriggerRow};
 use crate::store::rules;
 
 /// Trigger of memories: gives a new or changed row its vector, version, time and deduplication key.
 #[pg_trigger]
-fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> SqlResult<Option<TriggerRow<'a>>> {
+fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
     let mut change = RowChange::of(trigger);
     rules::before_write(&mut change)?;
     Ok(change.finish())
@@ -16,7 +16,7 @@ fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> SqlResult<Option<Trigg
 
 /// Trigger of memories: keeps the version that an update or a deletion ended.
 #[pg_trigger]
-fn memory_after_change<'a>(trigger: &'a PgTrigger<'a>) -> SqlResult<Option<TriggerRow<'a>>> {
+fn memory_after_change<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
     let change = RowChange::of(trigger);
     rules::after_change(&change)?;
     Ok(change.finish())
@@ -24,7 +24,7 @@ fn memory_after_change<'a>(trigger: &'a PgTrigger<'a>) -> SqlResult<Option<Trigg
 
 /// Trigger of memory_events: an audit trail is added to, never changed.
 #[pg_trigger]
-fn memory_refuse_change<'a>(_trigger: &'a PgTrigger<'a>) -> SqlResult<Option<TriggerRow<'a>>> {
+fn memory_refuse_change<'a>(_trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
     Err(Error::state("memory_events is append-only")
         .hint("To shorten it, its owner can disable the trigger memory_events_append_only for one transaction.")
         .into())

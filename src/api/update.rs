@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::arguments::{agents, required};
-use crate::pg::error::SqlResult;
+use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::memory::expiry;
@@ -33,7 +33,7 @@ fn memory_update(
     expected_version: default!(Option<i32>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
-) -> SqlResult<i32> {
+) -> Result<i32> {
     let id = required("id", id)?;
     let change = Change {
         content,

@@ -9,7 +9,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What a `#[pg_extern]` function returns: pgrx raises an `ErrorReport` with its own SQLSTATE.
-pub type SqlResult<T> = std::result::Result<T, ErrorReport>;
+pub type SqlResult<T, E = ErrorReport> = std::result::Result<T, E>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -110,6 +110,12 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -120,6 +120,11 @@ fn look_up() -> Result<Identity> {
     })
 }
 
+/// Whether both extensions are installed in this database.
+pub fn installed() -> bool {
+    extension(c"memory_ext").is_some() && extension(c"vector").is_some()
+}
+
 fn extension_or_missing_vector() -> Result<(pg_sys::Oid, pg_sys::Oid)> {
     extension(c"vector").ok_or_else(|| {
         Error::state("extension vector (pgvector) is not installed in this database")

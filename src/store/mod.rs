@@ -21,6 +21,7 @@ pub mod rules;
 pub mod search;
 pub mod security;
 pub mod update;
+pub mod upkeep;
 pub mod usage;
 
 pub use access::{Call, Privilege};
