@@ -34,8 +34,10 @@ else
 fi
 
 # Runs a command as the user who may run servers, from a directory that user can enter.
+# RUST_BACKTRACE would put a Rust backtrace into the DETAIL of every error.
 as_server_user() {
     (
+        unset RUST_BACKTRACE
         cd "$server_home"
         if [ -n "$server_user" ]; then
             exec runuser -u "$server_user" -- "$@"

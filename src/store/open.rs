@@ -10,7 +10,7 @@ use super::migrate;
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
 use crate::pg::owner::AsOwner;
-use crate::pg::spi::{self, Planning};
+use crate::pg::spi;
 use crate::pg::system;
 
 #[derive(Debug)]
@@ -133,12 +133,12 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
     };
     let _owner = AsOwner::enter(owner, &identity.search_path);
     let schema = &identity.schema;
+    // Not a read-only call: that would not see a store made earlier in this very statement.
     let (model, migration) = spi::connect(|session| {
-        let rows = session.read(
-            &format!("SELECT name, embedder, dimensions, text_search_config FROM {schema}.memory_models WHERE active"),
-            Planning::Auto,
-            &[],
+        let sql = format!(
+            "SELECT name, embedder, dimensions, text_search_config FROM {schema}.memory_models WHERE active"
         );
+        let rows = session.write(&sql, &[]);
         let model = (!rows.is_empty()).then(|| {
             (
                 rows.required::<String>(0, 1),
@@ -147,12 +147,8 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
                 rows.required::<String>(0, 4),
             )
         });
-        let rows = session.read(
-            &format!("SELECT max(number) FROM {schema}.memory_migrations"),
-            Planning::Auto,
-            &[],
-        );
-        (model, rows.get::<i32>(0, 1))
+        let sql = format!("SELECT max(number) FROM {schema}.memory_migrations");
+        (model, session.write(&sql, &[]).get::<i32>(0, 1))
     });
     let (Some((model, embedder, dimensions, text_search_config)), Some(migration)) =
         (model, migration)

@@ -151,7 +151,7 @@ impl Statement {
     pub fn explain(&self, session: &Session) -> serde_json::Value {
         let _settings = self.settings();
         let sql = format!("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {}", self.sql);
-        let plan: Option<String> = session.read(&sql, Planning::Custom, &self.args).get(0, 1);
+        let plan: Option<String> = session.write(&sql, &self.args).get(0, 1);
         plan.and_then(|plan| serde_json::from_str(&plan).ok())
             .unwrap_or_default()
     }
