@@ -38,7 +38,7 @@ pub fn report(call: &Call, search: &Search) -> Value {
             "max_scan_tuples": guc::max_scan_tuples(),
         },
         "timings_ms": { "vector": arms.vector_ms, "text": arms.text_ms, "total": total_ms },
-        "plan": plan,
+        "plan": plan.map(|plan| outline(&plan[0]["Plan"])),
     })
 }
 
@@ -50,6 +50,26 @@ fn ranks(arms: &Arms, found: &[(u32, f64)], score: &str) -> Value {
         .enumerate()
         .map(|(place, (candidate, value))| json!({ "id": arms.ids[*candidate as usize], "rank": place + 1, score: value }))
         .collect()
+}
+
+/// A plan without its expressions: they repeat the query vector.
+fn outline(node: &Value) -> Value {
+    const SHOWN: [&str; 5] = [
+        "Node Type",
+        "Index Name",
+        "Relation Name",
+        "Actual Rows",
+        "Rows Removed by Filter",
+    ];
+    let mut shown: serde_json::Map<String, Value> = SHOWN
+        .iter()
+        .filter(|name| !node[**name].is_null())
+        .map(|name| ((*name).to_owned(), node[*name].clone()))
+        .collect();
+    if let Some(children) = node["Plans"].as_array() {
+        shown.insert("Plans".to_owned(), children.iter().map(outline).collect());
+    }
+    shown.into()
 }
 
 /// Rows that the lowest nodes of the plan gave or threw away.

@@ -94,9 +94,7 @@ fn planned(search: &Search, call: &Call, session: &Session) -> u64 {
         "EXPLAIN (FORMAT JSON) SELECT FROM @s@.memories m WHERE {}",
         search.conditions.sql()
     ));
-    let plan: Option<String> = session
-        .write(&sql, &search.conditions.args)
-        .get(0, 1);
+    let plan: Option<String> = session.write(&sql, &search.conditions.args).get(0, 1);
     plan.and_then(|plan| serde_json::from_str::<serde_json::Value>(&plan).ok())
         .and_then(|plan| plan[0]["Plan"]["Plan Rows"].as_f64())
         .map_or(0, |rows| rows.max(0.0) as u64)
