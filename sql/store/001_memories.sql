@@ -53,6 +53,7 @@ CREATE INDEX ix_memories_deleted ON @schema@.memories (deleted_at) WHERE deleted
 
 -- Every superseded version of a memory: written by trigger, so that direct SQL leaves the same trace.
 CREATE TABLE @schema@.memory_history (
+    history_id bigint GENERATED ALWAYS AS IDENTITY,
     project_id text COLLATE "C" NOT NULL,
     memory_id text COLLATE "C" NOT NULL,
     version integer NOT NULL,
@@ -78,7 +79,8 @@ CREATE TABLE @schema@.memory_history (
     valid_to timestamptz NOT NULL,
     changed_by text NOT NULL,
     changed_as_agent text COLLATE "C",
-    PRIMARY KEY (memory_id, project_id, version)
+    -- Not the version: an id that was deleted and is used again counts its versions from 1 again.
+    PRIMARY KEY (memory_id, project_id, history_id)
 );
 
 -- The audit trail: append-only, and no foreign key, so that an event outlives its memory.
@@ -192,8 +194,7 @@ CREATE POLICY memory_update ON @schema@.memories FOR UPDATE
     USING (@schema@.memory_row_writable(project_id, agent_id, scope));
 CREATE POLICY memory_delete ON @schema@.memories FOR DELETE
     USING (@schema@.memory_row_writable(project_id, agent_id, scope));
-CREATE POLICY memory_read ON @schema@.memory_history FOR SELECT
-    USING (@schema@.memory_row_visible(project_id, agent_id, scope, shared_with_agents, is_sensitive, expires_at, NULL));
+CREATE POLICY memory_read ON @schema@.memory_history FOR SELECT USING (@schema@.memory_allowed(project_id, 'admin'));
 CREATE POLICY memory_read ON @schema@.memory_events FOR SELECT USING (@schema@.memory_allowed(project_id, 'admin'));
 CREATE POLICY memory_read ON @schema@.memory_usage FOR SELECT USING (@schema@.memory_allowed(project_id, 'admin'));
 CREATE POLICY memory_read ON @schema@.memory_models FOR SELECT USING (@schema@.memory_allowed(NULL, 'read'));

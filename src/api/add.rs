@@ -70,7 +70,7 @@ fn memory_add(
     }
     let memory =
         batch::with_cached_embeddings(&call, vec![draft.complete(&call.store, &call.access)?]);
-    let mut added = batch::write(&call, &memory)?;
+    let mut added = batch::write(&call, memory)?;
     Ok(added.pop().map(|added| added.id).unwrap_or_default())
 }
 

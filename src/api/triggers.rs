@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::pg::error::{Error, SqlResult as Result};
+use crate::pg::error::{Error, SqlResult as Result, or_raise};
 use crate::pg::trigger::{RowChange, TriggerRow};
 use crate::store::rules;
 
@@ -10,7 +10,7 @@ use crate::store::rules;
 #[pg_trigger]
 fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
     let mut change = RowChange::of(trigger);
-    rules::before_write(&mut change)?;
+    or_raise(rules::before_write(&mut change));
     Ok(change.finish())
 }
 
@@ -18,14 +18,14 @@ fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerR
 #[pg_trigger]
 fn memory_after_change<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
     let change = RowChange::of(trigger);
-    rules::after_change(&change)?;
+    or_raise(rules::after_change(&change));
     Ok(change.finish())
 }
 
 /// Trigger of memory_events: an audit trail is added to, never changed.
 #[pg_trigger]
 fn memory_refuse_change<'a>(_trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
-    Err(Error::state("memory_events is append-only")
-        .hint("To shorten it, its owner can disable the trigger memory_events_append_only for one transaction.")
-        .into())
+    or_raise(Err(Error::state("memory_events is append-only").hint(
+        "To shorten it, its owner can disable the trigger memory_events_append_only for one transaction.",
+    )))
 }

@@ -4,7 +4,7 @@
 //! whole sentences.
 
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -111,6 +111,11 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// The value, or the error raised at once: for triggers, whose errors pgrx would raise without their SQLSTATE.
+pub fn or_raise<T>(result: Result<T>) -> T {
+    result.map_err(ErrorReport::from).unwrap_or_report()
 }
 
 impl std::fmt::Display for Error {

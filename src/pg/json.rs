@@ -42,12 +42,22 @@ impl Jsonb {
         }
     }
 
-    /// Whether the outermost value is an object: jsonb keeps that in the flags of its first word (utils/jsonb.h).
+    /// The first word behind the varlena header: flags, and the number of members (utils/jsonb.h).
+    fn container(&self) -> u32 {
+        self.0.get(4..8).map_or(0, |word| {
+            u32::from_ne_bytes([word[0], word[1], word[2], word[3]])
+        })
+    }
+
+    /// Whether the outermost value is an object.
     pub fn is_object(&self) -> bool {
         const JB_FOBJECT: u32 = 0x2000_0000;
-        self.0.get(4..8).is_some_and(|word| {
-            u32::from_ne_bytes([word[0], word[1], word[2], word[3]]) & JB_FOBJECT != 0
-        })
+        self.container() & JB_FOBJECT != 0
+    }
+
+    pub fn is_empty_object(&self) -> bool {
+        const JB_CMASK: u32 = 0x0fff_ffff;
+        self.is_object() && self.container() & JB_CMASK == 0
     }
 
     fn to_datum(&self) -> pg_sys::Datum {

@@ -94,6 +94,12 @@ pub fn check_for_interrupts() {
     pgrx::check_for_interrupts!();
 }
 
+/// Makes this backend's caches see what other transactions committed.
+pub fn accept_changes_by_others() {
+    // SAFETY: PostgreSQL does the same whenever it locks a table.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+}
+
 pub fn encoding_is_utf8() -> bool {
     // SAFETY: reads a session variable.
     unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }

@@ -111,6 +111,40 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
+        Call::frame(
+            store,
+            project_id,
+            need,
+            operation,
+            |right, project, caller| decide(right, project, agent_id, need, caller),
+        )
+    }
+
+    /// The frame of a batch, whose items say for themselves which agent adds them.
+    pub fn begin_batch(store: Rc<Store>, project_id: Option<&str>) -> Result<Call> {
+        let need = Privilege::Write;
+        Call::frame(store, project_id, need, "add", |right, project, caller| {
+            if *right == Right::None {
+                return decide(right, project, None, need, caller);
+            }
+            Ok(Access {
+                project,
+                requester: Requester::Nobody,
+                role: system::role_name(caller),
+                bound: matches!(right, Right::Bound(_)),
+                right: right.clone(),
+                caller,
+            })
+        })
+    }
+
+    fn frame(
+        store: Rc<Store>,
+        project_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+        decide: impl FnOnce(&Right, String, pg_sys::Oid) -> Result<Access>,
+    ) -> Result<Call> {
         if need > Privilege::Read {
             refuse_read_only(operation)?;
         }
@@ -118,7 +152,7 @@ impl Call {
         let project = resolve_project(project_id)?;
         let owner = store.as_owner();
         let right = right_of(&store, caller, &project, need);
-        let access = decide(&right, project, agent_id, need, caller)?;
+        let access = decide(&right, project, caller)?;
         let acting = actor::act(Actor {
             role: access.role.clone(),
             agent_id: access.requester.agent().map(str::to_owned),
@@ -312,6 +346,10 @@ impl Access {
             Requester::Agent(agent) if author == Some(agent) => true,
             Requester::Agent(_) | Requester::Nobody => !self.bound && scope == "global",
         }
+    }
+
+    pub fn is_admin(&self) -> bool {
+        self.right == Right::Free { admin: true }
     }
 
     pub fn refuse_write(&self, id: &str) -> Error {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
-use super::access::{Call, Privilege};
+use super::access::Call;
 use super::insert::{self, Added};
 use super::memory::{Draft, NewMemory};
 use super::open::Store;
@@ -135,18 +135,8 @@ fn set(draft: &mut Draft, key: &str, value: &str) -> Result<()> {
 ///
 /// An item may name its own agent. A role that is free to act as any agent adds each under that agent's name.
 pub fn add(store: Rc<Store>, project_id: Option<&str>, drafts: Vec<Draft>) -> Result<Vec<Added>> {
-    let mut agents: Vec<Option<String>> =
-        drafts.iter().map(|draft| draft.agent_id.clone()).collect();
-    agents.sort();
-    agents.dedup();
-    // One frame for the batch; a check, but no frame, for every agent in it.
-    let call = Call::begin_on(
-        store.clone(),
-        project_id,
-        agents.iter().flatten().next().map(String::as_str),
-        Privilege::Write,
-        "add",
-    )?;
+    // One frame for the batch; a check, but no frame, for every item's agent.
+    let call = Call::begin_batch(store, project_id)?;
     let mut memories = Vec::with_capacity(drafts.len());
     for (place, draft) in drafts.into_iter().enumerate() {
         let access = call
@@ -160,11 +150,11 @@ pub fn add(store: Rc<Store>, project_id: Option<&str>, drafts: Vec<Draft>) -> Re
         );
     }
     let memories = with_cached_embeddings(&call, memories);
-    write(&call, &memories)
+    write(&call, memories)
 }
 
 /// Writes checked memories and, where the audit asks for it, an event for each that is new.
-pub fn write(call: &Call, memories: &[NewMemory]) -> Result<Vec<Added>> {
+pub fn write(call: &Call, memories: Vec<NewMemory>) -> Result<Vec<Added>> {
     let added = insert::add(call, memories)?;
     if guc::audit() >= guc::Audit::Full {
         let new: Vec<String> = added

@@ -95,8 +95,19 @@ impl Filters<'_> {
             || self.until.is_some()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.namespace.is_none() && !self.is_selective()
+    /// Whether nothing narrows the set; an empty object as metadata or filter lets everything through.
+    pub fn narrow_nothing(&self) -> bool {
+        let trivial = |json: &Option<Jsonb>| json.as_ref().is_none_or(Jsonb::is_empty_object);
+        self.namespace.is_none()
+            && self.user_id.is_none()
+            && self.session_id.is_none()
+            && self.entity_id.is_none()
+            && self.author.is_none()
+            && self.memory_types.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+            && trivial(&self.metadata)
+            && trivial(&self.filter)
     }
 
     pub fn apply(self, conditions: &mut Conditions) -> Result<()> {

@@ -38,7 +38,7 @@ pub fn forget(
     described: serde_json::Value,
     reason: &str,
 ) -> Result<serde_json::Value> {
-    if what.ids.is_none() && what.before.is_none() && what.filters.is_empty() {
+    if what.ids.is_none() && what.before.is_none() && what.filters.narrow_nothing() {
         return Err(Error::argument("memory_forget was given no filter")
             .hint("Say which memories: ids, user_id, namespace, …."));
     }

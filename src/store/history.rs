@@ -26,21 +26,29 @@ pub struct Version {
 }
 
 /// Every version, oldest first; the current one has no end. A deleted memory's versions are shown too: one looks here to
-/// restore it.
+/// restore it. A version is seen by who may see the memory as it is now, and could see it then: one made private or secret
+/// takes its past along, one made public does not give it away. Where the row is gone, its last version stands for it.
 pub fn versions(call: &Call, id: &str) -> Vec<Version> {
     let mut scope = Conditions::default();
     scope.in_scope(&call.access);
     let id_place = scope.arg(id);
     let sql = call.store.sql(&format!(
-        "SELECT m.version, m.operation, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata, m.memory_type, m.scope,
-                m.importance, m.expires_at, m.valid_from, m.valid_to, m.changed_by, m.changed_as_agent
-         FROM @s@.memory_history m WHERE {scope} AND m.memory_id = {id_place}
-         UNION ALL
-         SELECT m.version, NULL, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata, m.memory_type, m.scope,
-                m.importance, m.expires_at, m.updated_at, m.deleted_at, NULL, NULL
-         FROM @s@.memories m WHERE {scope} AND m.id = {id_place}
-         ORDER BY 1",
-        scope = scope.sql()
+        "WITH all_versions AS MATERIALIZED (
+             SELECT m.memory_id AS id, m.project_id, m.version, m.operation, m.content, m.metadata, m.memory_type, m.scope, m.importance,
+                    m.expires_at, m.valid_from, m.valid_to, m.changed_by, m.changed_as_agent, m.is_sensitive, m.agent_id, m.shared_with_agents,
+                    m.history_id
+             FROM @s@.memory_history m WHERE m.project_id = $1 AND m.memory_id = {id_place}
+             UNION ALL
+             SELECT m.id, m.project_id, m.version, NULL, m.content, m.metadata, m.memory_type, m.scope, m.importance,
+                    m.expires_at, m.updated_at, m.deleted_at, NULL, NULL, m.is_sensitive, m.agent_id, m.shared_with_agents,
+                    NULL
+             FROM @s@.memories m WHERE m.project_id = $1 AND m.id = {id_place}),
+         last AS (SELECT * FROM all_versions ORDER BY history_id DESC NULLS FIRST LIMIT 1)
+         SELECT v.version, v.operation, CASE WHEN v.is_sensitive OR m.is_sensitive THEN '{MASK}' ELSE v.content END, v.metadata,
+                v.memory_type, v.scope, v.importance, v.expires_at, v.valid_from, v.valid_to, v.changed_by, v.changed_as_agent
+         FROM all_versions v, last m WHERE {} AND {} ORDER BY v.history_id NULLS LAST",
+        scope.sql(),
+        scope.sql().replace("m.", "v.")
     ));
     call.sql(|session| {
         let rows = session.read(&sql, Planning::Generic, &scope.args);
@@ -66,44 +74,34 @@ pub fn versions(call: &Call, id: &str) -> Vec<Version> {
 /// Makes an earlier version the current one, and a deleted or expired memory live again; the new version's number.
 pub fn restore(call: &Call, id: &str, version: i32) -> Result<i32> {
     call.sql(|session| {
-        lock_dead_or_alive(call, session, id)?;
-        let restored = restore_row(call, session, id, version);
-        let Some(new_version) = restored else {
-            return Err(
-                Error::not_found(format!("memory {id:?} has no version {version}"))
-                    .hint("memory_history() lists the versions that are kept."),
-            );
-        };
-        events::record(
+        let row = update::lock_dead_or_alive(call, session, id)?;
+        let sql = call.store.sql(
+            "SELECT content_hash, scope, memory_type, is_sensitive FROM (
+                 SELECT version, content_hash, scope, memory_type, is_sensitive, history_id
+                 FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
+                 UNION ALL
+                 SELECT version, content_hash, scope, memory_type, is_sensitive, NULL FROM @s@.memories WHERE id = $1 AND project_id = $2) v
+             WHERE version = $3 ORDER BY history_id DESC NULLS FIRST LIMIT 1",
+        );
+        let found = session.write(&sql, &[id.into(), call.project().into(), version.into()]);
+        if found.is_empty() {
+            return Err(Error::not_found(format!("memory {id:?} has no version {version}"))
+                .hint("memory_history() lists the versions that are kept."));
+        }
+        let hash: Vec<u8> = found.required(0, 1);
+        update::refuse_conflicts(
             call,
             session,
-            "restore",
-            Some(id),
-            &serde_json::json!({ "restored": version, "version": new_version }),
-        );
+            &row,
+            &found.required::<String>(0, 2),
+            &found.required::<String>(0, 3),
+            found.required(0, 4),
+            &hash.try_into().unwrap_or_default(),
+        )?;
+        let new_version = restore_row(call, session, id, version).unwrap_or(row.version);
+        events::record(call, session, "restore", Some(id), &serde_json::json!({ "restored": version, "version": new_version }));
         Ok(new_version)
     })
-}
-
-fn lock_dead_or_alive(call: &Call, session: &Session, id: &str) -> Result<()> {
-    let mut conditions = Conditions::default();
-    conditions.in_scope(&call.access);
-    conditions.equal("id", Some(id));
-    let sql = call.store.sql(&format!(
-        "SELECT m.agent_id, m.scope FROM @s@.memories m WHERE {} FOR UPDATE OF m",
-        conditions.sql()
-    ));
-    let rows = session.write(&sql, &conditions.args);
-    if rows.is_empty() {
-        return Err(update::not_found(id));
-    }
-    if !call.access.may_write(
-        rows.get::<String>(0, 1).as_deref(),
-        &rows.required::<String>(0, 2),
-    ) {
-        return Err(call.access.refuse_write(id));
-    }
-    Ok(())
 }
 
 /// A version's own end of life comes back only if it is still to come, and a secret never becomes public this way.
@@ -112,12 +110,14 @@ fn restore_row(call: &Call, session: &Session, id: &str, version: i32) -> Option
         "UPDATE @s@.memories m SET content = v.content, metadata = v.metadata, memory_type = v.memory_type, scope = v.scope,
                 shared_with_agents = v.shared_with_agents, importance = v.importance, is_sensitive = m.is_sensitive OR v.is_sensitive,
                 expires_at = CASE WHEN v.expires_at > now() THEN v.expires_at END, deleted_at = NULL
-         FROM (SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at
-               FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
-               UNION ALL
-               SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at
-               FROM @s@.memories WHERE id = $1 AND project_id = $2) v
-         WHERE m.id = $1 AND m.project_id = $2 AND v.version = $3 RETURNING m.version",
+         FROM (SELECT * FROM (
+                   SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at, history_id
+                   FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
+                   UNION ALL
+                   SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at, NULL
+                   FROM @s@.memories WHERE id = $1 AND project_id = $2) every
+               WHERE version = $3 ORDER BY history_id DESC NULLS FIRST LIMIT 1) v
+         WHERE m.id = $1 AND m.project_id = $2 RETURNING m.version",
     );
     session
         .write(&sql, &[id.into(), call.project().into(), version.into()])

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use super::access::Call;
 use super::memory::NewMemory;
-use super::resolve;
-use crate::pg::error::Result;
+use super::{equals, events, resolve};
+use crate::pg::error::{Error, Result};
 use crate::pg::spi::{Arg, Session};
 
 const COLUMNS: &str = "id, project_id, namespace, content, dedupe_hash, agent_id, user_id, session_id, entity_id, scope,
@@ -22,98 +22,64 @@ pub struct Added {
 }
 
 /// Adds memories and says what became of each, in order.
-pub fn add(call: &Call, memories: &[NewMemory]) -> Result<Vec<Added>> {
+pub fn add(call: &Call, items: Vec<NewMemory>) -> Result<Vec<Added>> {
+    let distinct = equals::fold(items)?;
+    let memories = &distinct.memories;
     let mut added: Vec<Option<Added>> = vec![None; memories.len()];
-    let mut pending: Vec<usize> = first_of_equals(memories, &mut added);
+    let mut pending = in_order(memories);
     // Each round either writes a memory or finds the live row it duplicates; a dead row in the way is tombstoned and the
-    // next round writes. A row that others keep making and killing in between would be needed to go on longer.
+    // next round writes. Only rows that others keep making and killing in between would need more.
     const ROUNDS: usize = 8;
     for _ in 0..ROUNDS {
+        if pending.is_empty() {
+            break;
+        }
         let written = call.sql(|session| insert(call, session, memories, &pending));
-        for &index in &pending {
-            if written.contains(&memories[index].id) {
-                added[index] = Some(Added {
-                    id: memories[index].id.clone(),
+        for &place in &pending {
+            if written.contains(&memories[place].id) {
+                added[place] = Some(Added {
+                    id: memories[place].id.clone(),
                     deduplicated: false,
                 });
             }
         }
-        pending.retain(|&index| added[index].is_none());
-        if pending.is_empty() {
-            break;
-        }
-        resolve::duplicates(call, memories, &pending, &mut added)?;
-        pending.retain(|&index| added[index].is_none());
-        if pending.is_empty() {
-            break;
-        }
+        pending.retain(|&place| added[place].is_none());
+        resolve::duplicates(call, &distinct, &pending, &mut added)?;
+        pending.retain(|&place| added[place].is_none());
     }
-    if !pending.is_empty() {
-        return Err(crate::pg::error::Error::version_conflict(
+    let added: Option<Vec<Added>> = added.into_iter().collect();
+    match added {
+        Some(added) => Ok(distinct.of_items(&added)),
+        None => Err(Error::version_conflict(
             "equal memories are being added and removed at the same time",
         )
-        .hint("Try again."));
+        .hint("Try again.")),
     }
-    Ok(follow_equals(memories, added))
 }
 
-/// Adds a keyed memory; its id, `None` when the key is taken.
-pub fn add_keyed(call: &Call, memory: &NewMemory) -> Option<String> {
-    call.sql(|session| insert_one(call, session, memory).get(0, 1))
-}
-
-/// The places of the memories to write: of equal ones in the batch the first, the rest follow it.
-fn first_of_equals(memories: &[NewMemory], added: &mut [Option<Added>]) -> Vec<usize> {
-    let mut seen = HashSet::new();
-    let mut first = Vec::with_capacity(memories.len());
-    for (index, memory) in memories.iter().enumerate() {
-        match memory.dedupe_hash {
-            Some(hash) if !seen.insert(hash) => {
-                added[index] = Some(Added {
-                    id: String::new(),
-                    deduplicated: true,
-                })
-            }
-            _ => first.push(index),
-        }
-    }
-    // All transactions take the index entries in the same order, so that two batches cannot wait for each other.
-    first.sort_by(|&a, &b| {
-        let order = |index: usize| {
+/// All transactions take the index entries in the same order, so that two batches cannot wait for each other.
+fn in_order(memories: &[NewMemory]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..memories.len()).collect();
+    places.sort_by(|&a, &b| {
+        let order = |place: usize| {
             (
-                memories[index].dedupe_hash,
-                &memories[index].namespace,
-                &memories[index].key,
+                memories[place].dedupe_hash,
+                &memories[place].namespace,
+                &memories[place].key,
             )
         };
         order(a).cmp(&order(b))
     });
-    first
+    places
 }
 
-fn follow_equals(memories: &[NewMemory], added: Vec<Option<Added>>) -> Vec<Added> {
-    let mut ids = std::collections::HashMap::new();
-    for (memory, added) in memories.iter().zip(&added) {
-        if let (Some(hash), Some(added)) = (memory.dedupe_hash, added)
-            && !added.id.is_empty()
-        {
-            ids.entry(hash).or_insert_with(|| added.id.clone());
-        }
-    }
-    added
-        .into_iter()
-        .zip(memories)
-        .map(|(added, memory)| match added {
-            Some(added) if !added.id.is_empty() => added,
-            _ => Added {
-                id: memory
-                    .dedupe_hash
-                    .and_then(|hash| ids.get(&hash).cloned())
-                    .unwrap_or_default(),
-                deduplicated: true,
-            },
-        })
-        .collect()
+/// Adds a keyed memory; its id, `None` when the key is taken.
+pub fn add_keyed(call: &Call, memory: &NewMemory) -> Option<String> {
+    call.sql(|session| {
+        let id: Option<String> = insert_one(call, session, memory).get(0, 1);
+        events::record_each(call, session, "add", id.iter().cloned().collect());
+        id
+    })
 }
 
 fn insert(

@@ -76,6 +76,8 @@ pub struct NewMemory {
     pub scope: String,
     pub shared_with_agents: Vec<String>,
     pub metadata: Option<Jsonb>,
+    /// What is merged into the metadata of a live memory that this one duplicates.
+    pub patches: Vec<Jsonb>,
     pub memory_type: String,
     pub key: Option<String>,
     pub sensitive: bool,
@@ -151,6 +153,7 @@ impl Draft {
                 session_id: self.session_id.as_deref(),
                 entity_id: self.entity_id.as_deref(),
                 memory_type: &memory_type,
+                sensitive: self.sensitive,
                 content_hash: &content_hash,
             })
         });
@@ -174,6 +177,12 @@ impl Draft {
             entity_id: self.entity_id,
             scope,
             shared_with_agents,
+            patches: self
+                .metadata
+                .iter()
+                .filter(|_| on_duplicate == OnDuplicate::Merge)
+                .cloned()
+                .collect(),
             metadata: self.metadata,
             memory_type,
             key: self.key,
@@ -195,6 +204,8 @@ pub struct Identifying<'a> {
     pub session_id: Option<&'a str>,
     pub entity_id: Option<&'a str>,
     pub memory_type: &'a str,
+    /// A secret is never the same as an open memory of equal text: its caller relies on it being kept secret.
+    pub sensitive: bool,
     pub content_hash: &'a [u8; 32],
 }
 
@@ -208,6 +219,7 @@ pub fn dedupe_hash(of: &Identifying<'_>) -> [u8; 32] {
             of.session_id,
             of.entity_id,
             Some(of.memory_type),
+            of.sensitive.then_some("sensitive"),
         ],
         of.content_hash,
     )

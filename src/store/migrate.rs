@@ -206,6 +206,8 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
         let _caller = AsOwner::enter(caller, &identity.search_path);
         spi::connect(|session| -> Result<bool> {
             lock(session, &identity);
+            // Whoever had the lock may have made the store.
+            system::accept_changes_by_others();
             if identity::table(&identity, c"memories").is_some() {
                 return Ok(false);
             }

@@ -5,6 +5,7 @@ pub mod aliases;
 pub mod batch;
 pub mod conditions;
 pub mod embedder;
+pub mod equals;
 pub mod erase;
 pub mod events;
 pub mod explain;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use pgrx::datum::TimestampWithTimeZone;
 
 use super::access::Call;
+use super::equals::Distinct;
 use super::insert::Added;
 use super::memory::{NewMemory, OnDuplicate};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
-use crate::pg::spi::Session;
+use crate::pg::spi::{Rows, Session};
 
 /// A row that holds an index entry that a new memory needs.
 struct Holder {
@@ -20,21 +21,33 @@ struct Holder {
     content_hash: Vec<u8>,
     author: Option<String>,
     scope: String,
+    sensitive: bool,
 }
 
 /// Settles the memories at `places`, which a unique index kept out: those that duplicate a live memory get its id, those
 /// that only a dead row kept out are left for another try.
 pub fn duplicates(
     call: &Call,
-    memories: &[NewMemory],
+    batch: &Distinct,
     places: &[usize],
     added: &mut [Option<Added>],
 ) -> Result<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
     call.sql(|session| {
-        refuse_taken_ids(call, session, memories, places)?;
-        settle_keys(call, session, memories, places, added)?;
-        settle_contents(call, session, memories, places, added)
+        refuse_taken_ids(call, session, &batch.memories, places)?;
+        settle_keys(call, session, batch, places, added)?;
+        settle_contents(call, session, batch, places, added)
     })
+}
+
+/// An error about one memory names its item, if it came in a batch.
+fn of_item(batch: &Distinct, place: usize, error: Error) -> Error {
+    match batch.ordinal(place) {
+        Some(ordinal) => error.of_item(ordinal),
+        None => error,
+    }
 }
 
 fn refuse_taken_ids(
@@ -66,9 +79,9 @@ fn refuse_taken_ids(
     }
 }
 
-const HOLDER: &str = "m.id, (m.expires_at IS NOT NULL AND m.expires_at <= now()), m.expires_at, m.metadata, m.content_hash, m.agent_id, m.scope";
+const HOLDER: &str = "m.id, (m.expires_at IS NOT NULL AND m.expires_at <= now()), m.expires_at, m.metadata, m.content_hash, m.agent_id, m.scope, m.is_sensitive";
 
-fn holder(rows: &crate::pg::spi::Rows<'_>, row: usize) -> Holder {
+fn holder(rows: &Rows<'_>, row: usize) -> Holder {
     Holder {
         id: rows.required(row, 1),
         dead: rows.required(row, 2),
@@ -77,16 +90,18 @@ fn holder(rows: &crate::pg::spi::Rows<'_>, row: usize) -> Holder {
         content_hash: rows.required(row, 5),
         author: rows.get(row, 6),
         scope: rows.required(row, 7),
+        sensitive: rows.required(row, 8),
     }
 }
 
 fn settle_keys(
     call: &Call,
     session: &Session,
-    memories: &[NewMemory],
+    batch: &Distinct,
     places: &[usize],
     added: &mut [Option<Added>],
 ) -> Result<()> {
+    let memories = &batch.memories;
     let keyed: Vec<usize> = places
         .iter()
         .copied()
@@ -115,7 +130,7 @@ fn settle_keys(
     let holders: HashMap<(String, String), Holder> = (0..rows.len())
         .map(|row| {
             (
-                (rows.required(row, 8), rows.required(row, 9)),
+                (rows.required(row, 9), rows.required(row, 10)),
                 holder(&rows, row),
             )
         })
@@ -131,6 +146,7 @@ fn settle_keys(
                 if holder.content_hash == memory.content_hash
                     && holder.author == memory.agent_id
                     && holder.scope == memory.scope
+                    && holder.sensitive == memory.sensitive
                     && memory.on_duplicate != OnDuplicate::Error =>
             {
                 added[place] = Some(Added {
@@ -139,11 +155,12 @@ fn settle_keys(
                 });
             }
             Some(_) => {
-                return Err(Error::duplicate(format!(
+                let error = Error::duplicate(format!(
                     "key {key:?} is taken in namespace {:?}",
                     memory.namespace
                 ))
-                .hint("Use memory_kv_set() to change the value of a key, or another namespace."));
+                .hint("Use memory_kv_set() to change the value of a key, or another namespace.");
+                return Err(of_item(batch, place, error));
             }
         }
     }
@@ -154,10 +171,11 @@ fn settle_keys(
 fn settle_contents(
     call: &Call,
     session: &Session,
-    memories: &[NewMemory],
+    batch: &Distinct,
     places: &[usize],
     added: &mut [Option<Added>],
 ) -> Result<()> {
+    let memories = &batch.memories;
     let hashed: Vec<(usize, Vec<u8>)> = places
         .iter()
         .filter(|&&place| added[place].is_none())
@@ -177,7 +195,7 @@ fn settle_contents(
     let hashes: Vec<Option<Vec<u8>>> = hashed.iter().map(|(_, hash)| Some(hash.clone())).collect();
     let rows = session.write(&sql, &[call.project().into(), hashes.into()]);
     let holders: HashMap<Vec<u8>, Holder> = (0..rows.len())
-        .map(|row| (rows.required(row, 8), holder(&rows, row)))
+        .map(|row| (rows.required(row, 9), holder(&rows, row)))
         .collect();
     let (mut dead, mut longer) = (Vec::new(), Vec::new());
     let mut merged: Vec<(String, Option<TimestampWithTimeZone>, String)> = Vec::new();
@@ -200,27 +218,16 @@ fn settle_contents(
         } else {
             holder.expires_at
         };
-        match (memory.on_duplicate, &memory.metadata) {
-            (OnDuplicate::Error, _) => {
-                return Err(Error::duplicate(format!(
-                    "an equal memory exists already: {}",
-                    holder.id
-                ))
-                .hint("With on_duplicate => 'return' its id is returned; 'new' adds another."));
-            }
-            (OnDuplicate::Merge, Some(patch)) => {
-                let old = holder
-                    .metadata
-                    .as_ref()
-                    .map(Jsonb::text)
-                    .unwrap_or_else(|| "{}".to_owned());
-                let new = super::update::merge_patch(&old, patch)?;
-                if new != old || outlives {
-                    merged.push((holder.id.clone(), expires_at, new));
-                }
-            }
-            _ if outlives => longer.push((holder.id.clone(), expires_at)),
-            _ => {}
+        if memory.on_duplicate == OnDuplicate::Error {
+            let error = Error::duplicate(format!("an equal memory exists already: {}", holder.id))
+                .hint("With on_duplicate => 'return' its id is returned; 'new' adds another.");
+            return Err(of_item(batch, *place, error));
+        }
+        let metadata = patched(holder, &memory.patches)?;
+        match metadata {
+            Some(metadata) => merged.push((holder.id.clone(), expires_at, metadata)),
+            None if outlives => longer.push((holder.id.clone(), expires_at)),
+            None => {}
         }
         added[*place] = Some(Added {
             id: holder.id.clone(),
@@ -233,6 +240,19 @@ fn settle_contents(
     Ok(())
 }
 
+/// A live memory's metadata with patches merged in; `None` when they change nothing.
+fn patched(holder: &Holder, patches: &[Jsonb]) -> Result<Option<String>> {
+    let old = holder
+        .metadata
+        .as_ref()
+        .map_or_else(|| "{}".to_owned(), Jsonb::text);
+    let mut new = old.clone();
+    for patch in patches {
+        new = super::update::merge_patch(&new, patch)?;
+    }
+    Ok((new != old).then_some(new))
+}
+
 /// Another live memory with this deduplication key; a dead one in the way is tombstoned.
 pub fn live_equal(call: &Call, session: &Session, hash: &[u8; 32], except: &str) -> Option<String> {
     let sql = call.store.sql(&format!(
@@ -243,10 +263,38 @@ pub fn live_equal(call: &Call, session: &Session, hash: &[u8; 32], except: &str)
         &sql,
         &[call.project().into(), hash.as_slice().into(), except.into()],
     );
+    live(call, session, &rows)
+}
+
+/// Whether another live memory has the key; a dead one in the way is tombstoned.
+pub fn key_is_taken(
+    call: &Call,
+    session: &Session,
+    namespace: &str,
+    key: &str,
+    except: &str,
+) -> bool {
+    let sql = call.store.sql(&format!(
+        "SELECT {HOLDER} FROM @s@.memories m
+         WHERE m.project_id = $1 AND m.namespace = $2 AND m.key = $3 AND m.deleted_at IS NULL AND m.id <> $4 FOR UPDATE OF m"
+    ));
+    let rows = session.write(
+        &sql,
+        &[
+            call.project().into(),
+            namespace.into(),
+            key.into(),
+            except.into(),
+        ],
+    );
+    live(call, session, &rows).is_some()
+}
+
+fn live(call: &Call, session: &Session, rows: &Rows<'_>) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
-    let holder = holder(&rows, 0);
+    let holder = holder(rows, 0);
     if holder.dead {
         tombstone(call, session, vec![holder.id]);
         return None;

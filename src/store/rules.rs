@@ -31,7 +31,8 @@ const VERSIONED: [&std::ffi::CStr; 16] = [
 ];
 
 /// The columns that say whether two memories of equal content are the same.
-const IDENTIFYING: [&std::ffi::CStr; 8] = [
+const IDENTIFYING: [&std::ffi::CStr; 9] = [
+    c"is_sensitive",
     c"content",
     c"namespace",
     c"scope",
@@ -81,6 +82,7 @@ fn rededuplicate(change: &mut RowChange) {
         session_id: text(c"session_id").as_deref(),
         entity_id: text(c"entity_id").as_deref(),
         memory_type: &text(c"memory_type").unwrap_or_default(),
+        sensitive: change.new_value(c"is_sensitive").unwrap_or(false),
         content_hash: &content_hash,
     });
     change.set(c"dedupe_hash", Some(hash.to_vec()));

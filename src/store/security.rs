@@ -41,7 +41,14 @@ pub fn check() -> Result<Vec<Finding>> {
         };
         let unprotected = names("NOT c.relrowsecurity");
         let no_policy = names("NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)");
-        let public = names("EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = 0)");
+        let public = names(
+            "(EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = 0)
+              OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = c.oid AND a.grantee = 0))",
+        );
+        let foreign_policy = names(
+            "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive
+                     AND p.polname NOT IN ('memory_read', 'memory_insert', 'memory_update', 'memory_delete'))",
+        );
         let other_owner = names(
             "c.relowner <> (SELECT m.relowner FROM pg_class m WHERE m.relnamespace = $1 AND m.relname = 'memories')",
         );
@@ -88,6 +95,12 @@ pub fn check() -> Result<Vec<Finding>> {
                 "a table has no policy",
                 "error",
                 "Restore the policies of sql/store/001_memories.sql.",
+            ),
+            found(
+                foreign_policy,
+                "a table has a permissive policy of another's making",
+                "error",
+                "Drop the policy: permissive policies add up. Use CREATE POLICY … AS RESTRICTIVE.",
             ),
             found(
                 public,

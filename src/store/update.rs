@@ -80,10 +80,11 @@ pub struct Locked {
     memory_type: String,
     sensitive: bool,
     deduplicated: bool,
+    key: Option<String>,
 }
 
 const LOCKED: &str = "m.id, m.version, m.namespace, m.content_hash, m.agent_id, m.user_id, m.session_id, m.entity_id, m.scope,
-    m.shared_with_agents, m.metadata, m.memory_type, m.is_sensitive, m.dedupe_hash IS NOT NULL";
+    m.shared_with_agents, m.metadata, m.memory_type, m.is_sensitive, m.dedupe_hash IS NOT NULL, m.key";
 
 fn locked(rows: &Rows<'_>) -> Option<Locked> {
     (!rows.is_empty()).then(|| Locked {
@@ -105,14 +106,31 @@ fn locked(rows: &Rows<'_>) -> Option<Locked> {
         memory_type: rows.required(0, 12),
         sensitive: rows.required(0, 13),
         deduplicated: rows.required(0, 14),
+        key: rows.get(0, 15),
     })
 }
 
-/// Locks a memory the requester may change; `None` when there is none it sees.
+/// Locks a live memory the requester may change; `None` when there is none it sees.
 pub fn lock(call: &Call, session: &Session, id: &str) -> Result<Option<Locked>> {
     let mut conditions = Conditions::default();
-    conditions.equal("id", Some(id));
     conditions.visible(&call.access, false);
+    lock_where(call, session, id, conditions)
+}
+
+/// The same for a memory that may be deleted or expired; a missing one is an error.
+pub fn lock_dead_or_alive(call: &Call, session: &Session, id: &str) -> Result<Locked> {
+    let mut conditions = Conditions::default();
+    conditions.in_scope(&call.access);
+    lock_where(call, session, id, conditions)?.ok_or_else(|| not_found(id))
+}
+
+fn lock_where(
+    call: &Call,
+    session: &Session,
+    id: &str,
+    mut conditions: Conditions,
+) -> Result<Option<Locked>> {
+    conditions.equal("id", Some(id));
     let sql = call.store.sql(&format!(
         "SELECT {LOCKED} FROM @s@.memories m WHERE {} FOR UPDATE OF m",
         conditions.sql()
@@ -154,6 +172,14 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         .hint("Read the memory again and repeat the change."));
     }
     let sensitive = change.sensitive.unwrap_or(row.sensitive);
+    let reveals = row.sensitive && !sensitive && change.content.is_none();
+    if reveals && !call.access.is_admin() {
+        return Err(Error::denied(format!(
+            "role {:?} may not make the secret of memory {:?} readable",
+            call.access.role, row.id
+        ))
+        .hint("Give a new content in the same call, or ask an admin."));
+    }
     if sensitive && change.embedding.is_some() {
         return Err(Error::argument(
             "a sensitive memory is never embedded, but an embedding was given",
@@ -168,20 +194,20 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         Some(content) => Some(memory::check_content("content", Some(content))?),
         None => None,
     };
-    if row.deduplicated {
-        let content_hash = match &content {
-            Some(content) => memory_core::text::content_hash(content),
-            None => row.content_hash.as_slice().try_into().unwrap_or_default(),
-        };
-        refuse_double(
-            call,
-            session,
-            row,
-            &content_hash,
-            &scope,
-            change.memory_type.as_deref().unwrap_or(&row.memory_type),
-        )?;
-    }
+    let content_hash = match &content {
+        Some(content) => memory_core::text::content_hash(content),
+        None => row.content_hash.as_slice().try_into().unwrap_or_default(),
+    };
+    let memory_type = change.memory_type.as_deref().unwrap_or(&row.memory_type);
+    refuse_conflicts(
+        call,
+        session,
+        row,
+        &scope,
+        memory_type,
+        sensitive,
+        &content_hash,
+    )?;
     let (set_expiry, expires_at) = match change.expiry {
         Expiry::Unsaid => (false, None),
         Expiry::Never => (true, None),
@@ -212,6 +238,10 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         ],
     );
     let version = rows.required(0, 1);
+    if reveals {
+        let payload = serde_json::json!({ "reason": "no longer sensitive" });
+        events::record(call, session, "reveal", Some(&row.id), &payload);
+    }
     events::record(
         call,
         session,
@@ -247,15 +277,28 @@ fn target_scope(call: &Call, row: &Locked, change: &Change) -> Result<(String, V
     Ok((scope, shared))
 }
 
-/// A change must not make two live memories the same one.
-fn refuse_double(
+/// A change must not make two live memories the same one, nor give a key two values.
+pub fn refuse_conflicts(
     call: &Call,
     session: &Session,
     row: &Locked,
-    content_hash: &[u8; 32],
     scope: &str,
     memory_type: &str,
+    sensitive: bool,
+    content_hash: &[u8; 32],
 ) -> Result<()> {
+    if let Some(key) = &row.key
+        && resolve::key_is_taken(call, session, &row.namespace, key, &row.id)
+    {
+        return Err(Error::duplicate(format!(
+            "key {key:?} has another value by now in namespace {:?}",
+            row.namespace
+        ))
+        .hint("Delete that one with memory_kv_delete() first."));
+    }
+    if !row.deduplicated {
+        return Ok(());
+    }
     let hash = memory::dedupe_hash(&Identifying {
         namespace: &row.namespace,
         scope,
@@ -264,11 +307,12 @@ fn refuse_double(
         session_id: row.session_id.as_deref(),
         entity_id: row.entity_id.as_deref(),
         memory_type,
+        sensitive,
         content_hash,
     });
     match resolve::live_equal(call, session, &hash, &row.id) {
         Some(other) => Err(Error::duplicate(format!(
-            "the change would make memory {:?} equal to memory {other:?}",
+            "memory {:?} would become equal to memory {other:?}",
             row.id
         ))
         .hint("Delete one of the two instead.")),
