@@ -55,7 +55,7 @@ pub struct BenchOptions {
     pub connection: Connection,
     #[command(flatten)]
     pub output: Output,
-    /// Sections to run, in the order of this list [default: all]
+    /// Sections to run [default: all]
     #[arg(long, env = "BENCH_ONLY", value_delimiter = ',')]
     pub only: Vec<Section>,
     /// Folder of real texts and vectors; generated ones are used when it is absent
@@ -166,18 +166,14 @@ pub enum Section {
     Memory,
 }
 
-impl Section {
-    /// The writing sections come after those that need the store as it was loaded.
-    pub const ALL: [Self; 8] = [
-        Self::Vector,
-        Self::Hybrid,
-        Self::Restore,
-        Self::Add,
-        Self::AddMany,
-        Self::Wide,
-        Self::Embed,
-        Self::Memory,
-    ];
+impl BenchOptions {
+    pub fn wants(&self, section: Section) -> bool {
+        self.only.is_empty() || self.only.contains(&section)
+    }
+
+    pub fn wants_any(&self, sections: &[Section]) -> bool {
+        sections.iter().any(|section| self.wants(*section))
+    }
 }
 
 #[derive(Args, Clone)]

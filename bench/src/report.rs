@@ -195,8 +195,9 @@ impl Report {
     }
 
     pub fn write_json(&self, path: &Path) -> Result<()> {
+        let failed = |error| format!("cannot write {}: {error}", path.display());
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+            std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let header: Map<String, Value> = self
             .header
@@ -205,8 +206,8 @@ impl Report {
             .collect();
         let results: Vec<Value> = self.lines.iter().map(Line::json).collect();
         let document = json!({ "header": header, "results": results });
-        std::fs::write(path, serde_json::to_string_pretty(&document)? + "\n")?;
-        Ok(())
+        let text = serde_json::to_string_pretty(&document)? + "\n";
+        Ok(std::fs::write(path, text).map_err(failed)?)
     }
 }
 

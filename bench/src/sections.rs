@@ -28,28 +28,35 @@ const PLANS: [(&str, &str); 2] = [
     ("planned each time", "force_custom_plan"),
 ];
 
+/// Settings of every hand-written query. It is never worth compiling one that takes milliseconds.
+fn session_settings(plan_cache_mode: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("plan_cache_mode", plan_cache_mode.to_owned()),
+        ("jit", "off".to_owned()),
+    ]
+}
+
 pub fn run(options: &BenchOptions) -> Result<Report> {
     let server = Server::new(&options.connection)?;
     let source = Source::open(&options.data, options.seed)?;
     let mut report = Report::default();
     server.describe(&mut report)?;
     report.describe("data", &source.origin);
-    let wanted = |section| options.only.is_empty() || options.only.contains(&section);
-    if Section::ALL[..5].iter().any(|&section| wanted(section)) {
+    if options.wants_any(&OF_NARROW_STORE) {
         narrow_store(&server, &source, options, &mut report)?;
     }
-    if wanted(Section::Wide) {
+    if options.wants(Section::Wide) {
         progress("vector search at 1536 dimensions");
         let projects = one_project_among_others(options.wide_rows, options.wide_project);
         let corpus = Corpus::new(&source, Width::Wide, projects, options.seed);
         let database = store::loaded(&server, "wide", &corpus)?;
         vector_search::wide(&mut database.connect()?, &corpus, options, &mut report)?;
     }
-    if wanted(Section::Embed) {
+    if options.wants(Section::Embed) {
         progress("embedding");
         embed::measure(&server, &source, options, &mut report)?;
     }
-    if wanted(Section::Memory) {
+    if options.wants(Section::Memory) {
         session_memory::measure(&server, &source, options.soak, options.seed, &mut report)?;
     }
     Ok(report)
@@ -65,14 +72,23 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
     Ok(report)
 }
 
-/// The sections that share the store of 384 dimensions.
+/// The sections that share the store of 384 dimensions, those that change it last.
+const OF_NARROW_STORE: [Section; 5] = [
+    Section::Vector,
+    Section::Hybrid,
+    Section::Restore,
+    Section::Add,
+    Section::AddMany,
+];
+const BESIDE_PLAIN_TABLE: [Section; 3] = [Section::Restore, Section::Add, Section::AddMany];
+const WRITING: [Section; 2] = [Section::Add, Section::AddMany];
+
 fn narrow_store(
     server: &Server,
     source: &Source,
     options: &BenchOptions,
     report: &mut Report,
 ) -> Result<()> {
-    let wanted = |section| options.only.is_empty() || options.only.contains(&section);
     let projects = skewed_projects(options.rows, usize::from(options.projects));
     let corpus = Corpus::new(source, Width::Narrow, projects, options.seed);
     report.describe(
@@ -85,28 +101,33 @@ fn narrow_store(
     );
     let database = store::loaded(server, "store", &corpus)?;
     let mut client = database.connect()?;
-    if wanted(Section::Vector) {
+    if options.wants(Section::Vector) {
         vector_search::narrow(&mut client, &corpus, options, report)?;
     }
-    if wanted(Section::Hybrid) {
+    if options.wants(Section::Hybrid) {
         hybrid_search::measure(&mut client, &corpus, options, report)?;
     }
     drop(client);
-    if !(wanted(Section::Restore) || wanted(Section::Add) || wanted(Section::AddMany)) {
+    if !options.wants_any(&BESIDE_PLAIN_TABLE) {
         return Ok(());
     }
     let plain = plain::copy_of(&database, "plain", &options.maintenance_work_mem)?;
-    if wanted(Section::Restore) {
+    if options.wants(Section::Restore) {
         restore::measure(&database, &plain, options, report)?;
     }
-    if wanted(Section::Add) || wanted(Section::AddMany) {
+    if options.wants_any(&WRITING) {
         // From here on the store is no longer the corpus.
         database.label(None)?;
+        // A vacuum of one side in the other's turn would distort both.
+        for side in [&database, &plain] {
+            side.connect()?
+                .batch_execute("ALTER TABLE memories SET (autovacuum_enabled = off)")?;
+        }
     }
-    if wanted(Section::Add) {
+    if options.wants(Section::Add) {
         add::measure(&database, &plain, &corpus, options, report)?;
     }
-    if wanted(Section::AddMany) {
+    if options.wants(Section::AddMany) {
         add_many::measure(&database, &plain, &corpus, options, report)?;
     }
     Ok(())

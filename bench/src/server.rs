@@ -20,6 +20,7 @@ pub struct Server {
 pub struct Database<'s> {
     server: &'s Server,
     name: String,
+    keep: bool,
 }
 
 /// Settings that decide how fast the server is.
@@ -65,7 +66,7 @@ impl Server {
             "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'",
             quoted(&name)
         ))?;
-        Ok(Database { server: self, name })
+        Ok(self.database(name))
     }
 
     /// A database that an earlier run has kept, if its label is this one.
@@ -75,7 +76,15 @@ impl Server {
             "SELECT FROM pg_database WHERE datname = $1 AND shobj_description(oid, 'pg_database') = $2",
             &[&name, &label],
         )?;
-        Ok(found.map(|_| Database { server: self, name }))
+        Ok(found.map(|_| self.database(name)))
+    }
+
+    fn database(&self, name: String) -> Database<'_> {
+        Database {
+            server: self,
+            name,
+            keep: self.keep,
+        }
     }
 
     /// Versions, settings and machine; an error when the extension is not installed.
@@ -98,7 +107,7 @@ impl Server {
         }
         report.describe("settings", settings.join(", "));
         report.describe("machine", machine());
-        let versions = self.create("versions")?;
+        let versions = self.create("versions")?.never_kept();
         let mut client = versions.connect()?;
         client.batch_execute("CREATE EXTENSION memory_ext CASCADE")?;
         let version: String = client
@@ -143,6 +152,12 @@ impl<'s> Database<'s> {
         self.server
     }
 
+    /// Dropped at the end of its use even when databases are kept.
+    pub fn never_kept(mut self) -> Self {
+        self.keep = false;
+        self
+    }
+
     pub fn connect(&self) -> Result<Client> {
         Ok(self
             .server
@@ -164,7 +179,7 @@ impl<'s> Database<'s> {
 
 impl Drop for Database<'_> {
     fn drop(&mut self) {
-        if self.server.keep {
+        if self.keep {
             progress(format_args!("database {} is kept", self.name));
             return;
         }

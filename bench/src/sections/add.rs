@@ -26,6 +26,7 @@ pub fn measure(
     let turns = (Duration::from_secs(options.write_seconds).as_millis() / TURN.as_millis()).max(1);
     for (run, &clients) in options.clients.iter().enumerate() {
         progress(format_args!("memory_add, {clients} clients"));
+        let before = [memories(store)?, memories(plain)?];
         let streams = |side: usize| (2 * run + side) * 1000..(2 * run + side) * 1000 + clients;
         let mut ours = writers(store, Kind::MemoryAdd, corpus, streams(0), options)?;
         let mut raw = writers(plain, Kind::RawInsert, corpus, streams(1), options)?;
@@ -37,6 +38,8 @@ pub fn measure(
             our_rate.add(write_for(&mut ours, TURN)?);
             raw_rate.add(write_for(&mut raw, TURN)?);
         }
+        check_written(before[0], memories(store)?, &ours)?;
+        check_written(before[1], memories(plain)?, &raw)?;
         report.add(
             Line::new(
                 format!(
@@ -66,6 +69,7 @@ struct Writer<'c, 's> {
     statement: Statement,
     rows: Fresh<'c, 's>,
     rng: fastrand::Rng,
+    written: usize,
 }
 
 impl Writer<'_, '_> {
@@ -83,6 +87,7 @@ impl Writer<'_, '_> {
                     .execute(&self.statement, &[&id, &row.project, &row.content, &vector])?;
             }
         }
+        self.written += 1;
         Ok(())
     }
 }
@@ -99,7 +104,13 @@ fn writers<'c, 's>(
         Kind::RawInsert => format!(
             "INSERT INTO memories ({}) VALUES ({})",
             plain::WRITTEN_COLUMNS,
-            plain::written_values("$1", "$2", "$3", "$4", corpus.width().dimensions())
+            plain::written_values(
+                "$1::text",
+                "$2::text",
+                "$3::text",
+                "$4::vector",
+                corpus.width().dimensions()
+            )
         ),
     };
     streams
@@ -115,6 +126,7 @@ fn writers<'c, 's>(
                 client,
                 rows: corpus.fresh(stream),
                 rng: fastrand::Rng::with_seed(stream as u64),
+                written: 0,
             })
         })
         .collect()
@@ -148,6 +160,23 @@ fn write_for(writers: &mut [Writer], time: Duration) -> Result<(usize, Duration)
     });
     let elapsed = started.elapsed();
     Ok((counts.into_iter().sum::<Result<usize>>()?, elapsed))
+}
+
+fn memories(database: &Database) -> Result<i64> {
+    let count = database
+        .connect()?
+        .query_one("SELECT count(*) FROM memories", &[])?;
+    Ok(count.get(0))
+}
+
+/// A write that wrote nothing would be fast.
+fn check_written(before: i64, after: i64, writers: &[Writer]) -> Result<()> {
+    let written: usize = writers.iter().map(|writer| writer.written).sum();
+    if before + i64::try_from(written)? == after {
+        Ok(())
+    } else {
+        Err(format!("{written} writes made {before} memories {after}").into())
+    }
 }
 
 #[derive(Default)]

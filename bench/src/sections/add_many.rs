@@ -38,7 +38,7 @@ pub fn measure(
     let insert = raw.prepare(&format!(
         "INSERT INTO memories ({}) SELECT {} FROM unnest($1::text[], $3::text[], $4::vector[]) AS row (id, content, embedding)",
         plain::WRITTEN_COLUMNS,
-        plain::written_values("row.id", "$2", "row.content", "row.embedding", corpus.width().dimensions())
+        plain::written_values("row.id", "$2::text", "row.content", "row.embedding", corpus.width().dimensions())
     ))?;
     let mut fresh = corpus.fresh(STREAM);
     let mut rng = fastrand::Rng::with_seed(options.seed);

@@ -6,7 +6,7 @@
 use postgres::Client;
 use postgres::types::ToSql;
 
-use super::{K, PLANS, VISIBLE};
+use super::{K, PLANS, VISIBLE, session_settings};
 use crate::contest::{Contestant, Outcome, RECALL, answers, decide};
 use crate::corpus::{Corpus, Query, SHARES, share_name};
 use crate::options::BenchOptions;
@@ -175,7 +175,7 @@ fn with_exact_arm(fusion: Fusion, (plan, mode): (&str, &str)) -> Contestant {
     candidate(
         format!("exact arm, {}, {plan}", fusion.name()),
         sql("(embedding <=> $1) + 0", fusion),
-        vec![("plan_cache_mode", mode.to_owned())],
+        session_settings(mode),
         fusion,
     )
 }
@@ -207,12 +207,15 @@ fn hand_written() -> Vec<Contestant> {
         for (plan, mode) in PLANS {
             candidates.push(with_exact_arm(fusion, (plan, mode)));
             for ef_search in EF_SEARCH {
-                let settings = vec![
+                let mut settings = session_settings(mode);
+                settings.extend([
                     ("hnsw.iterative_scan", "relaxed_order".to_owned()),
                     ("hnsw.ef_search", ef_search.to_string()),
-                    ("plan_cache_mode", mode.to_owned()),
-                ];
-                let name = format!("hnsw arm, {}, ef_search {ef_search}, {plan}", fusion.name());
+                ]);
+                let name = format!(
+                    "hnsw allowed, {}, ef_search {ef_search}, {plan}",
+                    fusion.name()
+                );
                 candidates.push(candidate(
                     name,
                     sql("embedding <=> $1", fusion),

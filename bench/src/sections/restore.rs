@@ -51,7 +51,7 @@ fn dump(database: &Database, folder: &Path) -> Result<()> {
 
 /// Restores into an empty database, and makes sure that all memories are there.
 fn restore(original: &Database, folder: &Path, options: &BenchOptions) -> Result<Duration> {
-    let restored = original.server().create("restored")?;
+    let restored = original.server().create("restored")?.never_kept();
     let mut command = original.server().program("pg_restore")?;
     command
         .args([
