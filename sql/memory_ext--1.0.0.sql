@@ -2,6 +2,16 @@
 
 -- Made by `make schema` from the Rust code: change that, not this file.
 
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'memory_ext needs a database with encoding UTF8, this one has %', pg_catalog.current_setting('server_encoding')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Create one: CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION "memory_add"(
     "content" TEXT,
     "agent_id" TEXT DEFAULT NULL,
@@ -530,7 +540,7 @@ COMMENT ON FUNCTION memory_content_hash(TEXT) IS
 COMMENT ON FUNCTION memory_context(TEXT, INT, INT, vector, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT[], jsonb, jsonb, timestamp with time zone, timestamp with time zone, TEXT) IS
 'The memories that fit a query best as one text for a prompt: a line each, best first, with the id in brackets.
 
-token_budget bounds its length, counted by the heuristic of four bytes a token; a memory that does not fit is left out and
+token_budget bounds its length, counted by a heuristic; a memory that does not fit is left out and
 the next one tried. k is how many to consider. The other arguments are those of memory_search. Empty when nothing fits.
 Errors: 22023, 42501, 55000.';
 
@@ -647,8 +657,8 @@ COMMENT ON FUNCTION memory_search(TEXT, INT, vector, TEXT, TEXT, TEXT, TEXT, TEX
 
 mode hybrid (default where there is text and a vector), vector or text. embedding is the query''s vector; left out, the store''s
 embedder makes it. The query may have "quoted phrases", which are required, and -excluded words. k is 1..10000, and k rows are
-returned whenever k match. metadata is containment; filter is a JSON filter ($eq $ne $gt $gte $lt $lte $in $nin $exists $and $or
-$not on metadata paths). score is 0..1: text_weight shares it between the arms (fusion weighted, or rrf); recency_half_life
+returned whenever k match. metadata is containment; filter is a JSON filter ($eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $nor
+$nor $not on metadata paths). score is 0..1: text_weight shares it between the arms (fusion weighted, or rrf); recency_half_life
 fades it with age, importance_weight mixes importance in, diversity (MMR) keeps like from like; min_score cuts it.
 similarity is the cosine, text_rank the BM25 score. Reads only; works on a hot standby. Errors: 22023, 42501, 55000.';
 

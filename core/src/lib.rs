@@ -21,7 +21,7 @@ pub mod query;
 pub mod rank;
 pub mod text;
 
-/// What a memory can be; the first is the default. The store's CHECK constraint lists the same.
+/// What a memory can be; the first is the default.
 pub const MEMORY_TYPES: &[&str] = &[
     "standard",
     "reflection",

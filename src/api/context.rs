@@ -13,7 +13,7 @@ use crate::store::{Call, Privilege};
 
 /// The memories that fit a query best as one text for a prompt: a line each, best first, with the id in brackets.
 ///
-/// token_budget bounds its length, counted by the heuristic of four bytes a token; a memory that does not fit is left out and
+/// token_budget bounds its length, counted by a heuristic; a memory that does not fit is left out and
 /// the next one tried. k is how many to consider. The other arguments are those of memory_search. Empty when nothing fits.
 /// Errors: 22023, 42501, 55000.
 #[pg_extern(stable, parallel_restricted)]

@@ -8,6 +8,23 @@ use crate::pg::spi::{self, Planning};
 use crate::store::migrate::{self, Wish};
 use crate::store::open;
 
+// Text arrives in the functions as UTF-8 or not at all: a database of another encoding is refused before there are any.
+extension_sql!(
+    r#"
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'memory_ext needs a database with encoding UTF8, this one has %', pg_catalog.current_setting('server_encoding')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Create one: CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+"#,
+    name = "refuse_other_encodings",
+    bootstrap
+);
+
 /// Creates the memory store: ordinary tables in the extension's schema, owned by the caller.
 ///
 /// dimensions 1..2000 (default 384), embedder hash, md5 or external (default hash), text_search_config (default english),

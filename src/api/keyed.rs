@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::arguments::{reason as check_reason, required};
-use crate::pg::error::SqlResult as Result;
+use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::store::keyed::{self, Setting};
 use crate::store::memory::{Expiry, expiry};
@@ -128,7 +128,14 @@ fn memory_kv_alias(
 ) -> Result<bool> {
     let alias = required("alias", alias)?;
     let store = super::add::store_or_new()?;
-    let call = Call::begin_on(store, project_id, None, Privilege::Write, "alias")?;
+    let call = Call::begin_batch(store, project_id)?;
+    if call.access.bound {
+        return Err(Error::denied(
+            "a role that is bound to an agent may not change the aliases of a project",
+        )
+        .hint("Aliases are for every agent; ask a role that is not bound to one.")
+        .into());
+    }
     match key {
         Some(key) => Ok(aliases::set(&call, alias, key)?),
         None => Ok(aliases::remove(&call, alias)),

@@ -14,8 +14,8 @@ use crate::store::{Call, Privilege, explain};
 ///
 /// mode hybrid (default where there is text and a vector), vector or text. embedding is the query's vector; left out, the store's
 /// embedder makes it. The query may have "quoted phrases", which are required, and -excluded words. k is 1..10000, and k rows are
-/// returned whenever k match. metadata is containment; filter is a JSON filter ($eq $ne $gt $gte $lt $lte $in $nin $exists $and $or
-/// $not on metadata paths). score is 0..1: text_weight shares it between the arms (fusion weighted, or rrf); recency_half_life
+/// returned whenever k match. metadata is containment; filter is a JSON filter ($eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $nor
+/// $nor $not on metadata paths). score is 0..1: text_weight shares it between the arms (fusion weighted, or rrf); recency_half_life
 /// fades it with age, importance_weight mixes importance in, diversity (MMR) keeps like from like; min_score cuts it.
 /// similarity is the cosine, text_rank the BM25 score. Reads only; works on a hot standby. Errors: 22023, 42501, 55000.
 #[pg_extern(stable, parallel_restricted)]

@@ -9,7 +9,7 @@ use crate::store::rules;
 /// Trigger of memories: gives a new or changed row its vector, version, time and deduplication key.
 #[pg_trigger]
 fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
-    let mut change = RowChange::of(trigger);
+    let mut change = or_raise(RowChange::of(trigger, true));
     or_raise(rules::before_write(&mut change));
     Ok(change.finish())
 }
@@ -17,7 +17,7 @@ fn memory_before_write<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerR
 /// Trigger of memories: keeps the version that an update or a deletion ended.
 #[pg_trigger]
 fn memory_after_change<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<TriggerRow<'a>>> {
-    let change = RowChange::of(trigger);
+    let change = or_raise(RowChange::of(trigger, false));
     or_raise(rules::after_change(&change));
     Ok(change.finish())
 }

@@ -7,7 +7,7 @@ pub struct Actor {
     /// The role that called the function.
     pub role: String,
     pub agent_id: Option<String>,
-    /// What the history is to call the change: update, delete, restore, ….
+    /// What the history is to call the change: update, delete, restore, ....
     pub operation: &'static str,
     /// The rows are being erased: no version of them may be kept.
     pub erasing: bool,

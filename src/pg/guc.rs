@@ -65,7 +65,7 @@ pub fn define() {
     GucRegistry::define_enum_guc(
         c"memory_ext.audit",
         c"What memory_events records.",
-        c"off: nothing; standard: update, delete, forget, reveal, grant, revoke, restore; full: also add and touch.",
+        c"off: nothing; standard: update, delete, forget, reveal, grant, revoke, restore; full: also add, touch and expire.",
         &AUDIT,
         GucContext::Suset,
         GucFlags::default(),
@@ -151,7 +151,7 @@ pub fn define() {
     GucRegistry::define_int_guc(
         c"memory_ext.embedding_cache_rows",
         c"Vectors kept in embedding_cache for a store whose callers bring the vectors.",
-        c"An add or update without a vector takes the one of equal content from there; 0 keeps none. The worker evicts.",
+        c"An add without a vector takes the one of equal content from there; 0 keeps none. The worker evicts.",
         &EMBEDDING_CACHE_ROWS,
         0,
         i32::MAX,

@@ -1,7 +1,7 @@
 //! Where the extension and pgvector are installed, and whether that or the store's tables changed since the last call.
 //!
-//! Looked up once per backend. PostgreSQL's own invalidation messages tell when to look again: any change of a function
-//! (CREATE, ALTER and DROP EXTENSION all make some) and any change of the table `memories`.
+//! Looked up once per backend. PostgreSQL's own invalidation messages tell when to look again: any change of a function or
+//! a schema (CREATE, ALTER and DROP EXTENSION all make some) and any change of the table `memories`.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -12,7 +12,7 @@ use pgrx::pg_sys;
 use super::error::{Error, Result};
 use super::spi;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Identity {
     pub extension: pg_sys::Oid,
     /// The extension's schema, by id and as a quoted identifier.
@@ -21,8 +21,6 @@ pub struct Identity {
     /// pgvector's schema as a quoted identifier, and its type.
     pub vector_schema: String,
     pub vector_type: pg_sys::Oid,
-    /// What `search_path` is pinned to while the extension's SQL runs.
-    pub search_path: String,
 }
 
 thread_local! {
@@ -53,11 +51,16 @@ fn register_callbacks() {
     // SAFETY: the callbacks are functions of a library that is never unloaded; they only set flags. Registered once a
     // backend: the number of slots is fixed.
     unsafe {
-        pg_sys::CacheRegisterSyscacheCallback(
-            pg_sys::SysCacheIdentifier::PROCOID as i32,
-            Some(on_function_change),
-            pg_sys::Datum::from(0),
-        );
+        for cache in [
+            pg_sys::SysCacheIdentifier::PROCOID,
+            pg_sys::SysCacheIdentifier::NAMESPACEOID,
+        ] {
+            pg_sys::CacheRegisterSyscacheCallback(
+                cache as i32,
+                Some(on_function_change),
+                pg_sys::Datum::from(0),
+            );
+        }
         pg_sys::CacheRegisterRelcacheCallback(Some(on_table_change), pg_sys::Datum::from(0));
     }
 }
@@ -73,14 +76,11 @@ pub fn get() -> Result<Rc<Identity>> {
     // Set again until the look-up is through: it may raise an error half way.
     FUNCTIONS_CHANGED.set(true);
     let identity = Rc::new(look_up()?);
-    let changed = IDENTITY.with_borrow(|known| {
-        known.as_ref().is_none_or(|known| {
-            known.extension != identity.extension
-                || known.schema_oid != identity.schema_oid
-                || known.vector_type != identity.vector_type
-        })
-    });
-    if changed {
+    if let Some(known) = IDENTITY.with_borrow(Clone::clone) {
+        if *known == *identity {
+            FUNCTIONS_CHANGED.set(false);
+            return Ok(known);
+        }
         spi::forget_plans();
         TABLE_CHANGED.set(true);
     }
@@ -108,15 +108,12 @@ fn look_up() -> Result<Identity> {
     };
     let schema = quoted_schema(schema_oid)?;
     let vector_schema = quoted_schema(vector_schema_oid)?;
-    // Temporary objects last: by default they come first, and anybody can make one.
-    let search_path = format!("pg_catalog, {schema}, {vector_schema}, pg_temp");
     Ok(Identity {
         extension,
         schema_oid,
         schema,
         vector_schema,
         vector_type,
-        search_path,
     })
 }
 

@@ -60,22 +60,27 @@ struct UserScope {
 }
 
 impl AsOwner {
-    pub fn enter(owner: pg_sys::Oid, search_path: &str) -> Self {
+    pub fn enter(owner: pg_sys::Oid) -> Self {
         let mut user = pg_sys::InvalidOid;
         let mut security_context = 0;
         // SAFETY: plain reads and writes of the session's user; restored by `UserScope` or by the transaction's end.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut user, &mut security_context);
-            let flags =
-                (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS) as i32;
-            pg_sys::SetUserIdAndSecContext(owner, security_context | flags);
+            let mut flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
+            if owner != user {
+                // A trigger of the owner's must not leave something behind that runs later, as the caller: a held cursor, say.
+                flags |= pg_sys::SECURITY_RESTRICTED_OPERATION;
+            }
+            pg_sys::SetUserIdAndSecContext(owner, security_context | flags as i32);
         }
         let user = UserScope {
             user,
             security_context,
         };
         let settings = SettingScope::open();
-        settings.set(c"search_path", search_path);
+        // Neither the extension's schema nor pgvector's: who may create functions or operators there could have them called
+        // with the owner's rights. The extension's statements name both.
+        settings.set(c"search_path", "pg_catalog, pg_temp");
         AsOwner {
             _settings: settings,
             _user: user,

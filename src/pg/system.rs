@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::prelude::{PgLogLevel, PgSqlErrorCode};
 use pgrx::{IntoDatum, pg_sys};
 
 /// The role whose rights count now.
@@ -51,6 +52,21 @@ pub fn in_recovery() -> bool {
 pub fn read_only() -> bool {
     // SAFETY: reads a session variable.
     unsafe { pg_sys::XactReadOnly }
+}
+
+/// Whether the transaction keeps seeing what was there when it began, whatever others commit.
+pub fn sees_one_snapshot() -> bool {
+    // SAFETY: reads a session variable.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// A line in the server's log that the client does not get, and that stays when the transaction is rolled back.
+pub fn log_for_operators(message: String) {
+    pgrx::ereport!(
+        PgLogLevel::LOG_SERVER_ONLY,
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        message
+    );
 }
 
 /// The transaction's time, as `now()` gives it.

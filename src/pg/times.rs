@@ -5,23 +5,39 @@ use std::ffi::CString;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 
-/// An interval; PostgreSQL raises 22007 when the text is none.
-pub fn interval(text: &str) -> Interval {
-    input(text, pg_sys::interval_in)
+use super::spi::{self, Planning};
+
+/// An interval; `None` when the text is none.
+pub fn interval(text: &str) -> Option<Interval> {
+    is_valid(text, "interval").then(|| input(text, pg_sys::interval_in))?
 }
 
-/// A time; PostgreSQL raises 22007 when the text is none.
-pub fn timestamp(text: &str) -> TimestampWithTimeZone {
-    input(text, pg_sys::timestamptz_in)
+/// A time; `None` when the text is none.
+pub fn timestamp(text: &str) -> Option<TimestampWithTimeZone> {
+    is_valid(text, "timestamptz").then(|| input(text, pg_sys::timestamptz_in))?
+}
+
+/// Whether PostgreSQL takes a text for a value of a type.
+pub fn is_valid(text: &str, type_name: &str) -> bool {
+    if text.contains('\0') {
+        return false;
+    }
+    spi::connect(|session| {
+        let sql = "SELECT pg_catalog.pg_input_is_valid($1, $2)";
+        session
+            .read(sql, Planning::Generic, &[text.into(), type_name.into()])
+            .get(0, 1)
+            .unwrap_or(false)
+    })
 }
 
 fn input<T: pgrx::FromDatum>(
     text: &str,
     function: unsafe fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum,
-) -> T {
-    let source = CString::new(text).unwrap_or_default();
+) -> Option<T> {
+    let source = CString::new(text).ok()?;
     // SAFETY: both input functions take a C string, a type id and a type modifier, and return a value of T or raise an error.
-    let value = unsafe {
+    unsafe {
         pgrx::direct_function_call::<T>(
             function,
             &[
@@ -30,9 +46,5 @@ fn input<T: pgrx::FromDatum>(
                 Some(pg_sys::Datum::from(-1i32)),
             ],
         )
-    };
-    match value {
-        Some(value) => value,
-        None => panic!("a type's input function returned NULL"),
     }
 }

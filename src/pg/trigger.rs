@@ -4,9 +4,10 @@ use std::ffi::{CStr, c_int};
 
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pgbox::AllocatedByPostgres;
-use pgrx::trigger_support::PgTrigger;
+use pgrx::trigger_support::{self, PgTrigger};
 use pgrx::{FromDatum, IntoDatum, PgTupleDesc, pg_sys};
 
+use super::error::{Error, Result};
 use super::spi::Arg;
 
 /// What a trigger returns to PostgreSQL: the row to go on with.
@@ -22,14 +23,23 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    pub fn of(trigger: &PgTrigger<'_>) -> Self {
+    /// The row of a row-level trigger fired by INSERT, UPDATE or DELETE; others have none.
+    pub fn of(trigger: &PgTrigger<'_>, before: bool) -> Result<Self> {
         let data = trigger.trigger_data();
-        let updated = pgrx::trigger_support::trigger_fired_by_update(data.tg_event);
-        let inserted = pgrx::trigger_support::trigger_fired_by_insert(data.tg_event);
+        let updated = trigger_support::trigger_fired_by_update(data.tg_event);
+        let inserted = trigger_support::trigger_fired_by_insert(data.tg_event);
+        let deleted = trigger_support::trigger_fired_by_delete(data.tg_event);
+        let for_row = trigger_support::trigger_fired_for_row(data.tg_event);
+        let in_time = trigger_support::trigger_fired_before(data.tg_event) == before;
+        if !for_row || !in_time || !(inserted || updated || deleted) || data.tg_trigtuple.is_null()
+        {
+            return Err(Error::state("this trigger function is fired in another way than the memory store fires it")
+                .hint("Drop the trigger; memory_init() and memory_migrate() make the triggers of the store."));
+        }
         // SAFETY: PostgreSQL hands a row-level trigger an open relation and valid tuples, which outlive the call.
         unsafe {
             let relation = &*data.tg_relation;
-            RowChange {
+            Ok(RowChange {
                 descriptor: relation.rd_att,
                 relation: relation.rd_id,
                 row_type: (*relation.rd_rel).reltype,
@@ -40,7 +50,7 @@ impl RowChange {
                     inserted.then_some(data.tg_trigtuple)
                 },
                 edits: Vec::new(),
-            }
+            })
         }
     }
 

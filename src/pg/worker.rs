@@ -39,11 +39,14 @@ pub extern "C-unwind" fn memory_ext_launcher_main(_arg: pg_sys::Datum) {
         reload_if_asked();
         for (database, name) in BackgroundWorker::transaction(databases) {
             if BackgroundWorker::sigterm_received() {
-                return;
+                break;
             }
             visit(database, &name);
         }
     }
+    // Not 0, which would tell the postmaster that the launcher is never wanted again.
+    // SAFETY: the end of the process, outside any transaction.
+    unsafe { pg_sys::proc_exit(1) };
 }
 
 fn reload_if_asked() {
@@ -112,11 +115,56 @@ fn databases() -> Vec<(pg_sys::Oid, String)> {
     found
 }
 
+/// How long a worker waits for a lock; the next database is not to wait for it longer.
+const LOCK_TIMEOUT: &CStr = c"10s";
+
+unsafe extern "C-unwind" {
+    /// tcop/postgres.c. pgrx has it only as a Rust function, which cannot be a signal handler.
+    fn die(signal: std::ffi::c_int);
+}
+
 /// The life of a worker: connects to its database, then repeats `step`, a transaction each time, until it says that nothing
 /// is left to do or the server stops.
 pub fn serve(database: pg_sys::Datum, step: impl Fn() -> bool + UnwindSafe + RefUnwindSafe) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    // SAFETY: PostgreSQL's own handler, as backends have it: it interrupts a statement or a wait for a lock.
+    unsafe {
+        #[cfg(any(feature = "pg16", feature = "pg17"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
     let database = pg_sys::Oid::from(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    while !BackgroundWorker::sigterm_received() && BackgroundWorker::transaction(&step) {}
+    override_setting(c"lock_timeout", LOCK_TIMEOUT);
+    // What a database or role is set to for its users must not stop its upkeep.
+    override_setting(c"default_transaction_read_only", c"off");
+    loop {
+        report_activity(
+            pg_sys::BackendState::STATE_RUNNING,
+            c"memory_ext: removing what is expired",
+        );
+        let more = BackgroundWorker::transaction(&step);
+        report_activity(pg_sys::BackendState::STATE_IDLE, c"");
+        if !more {
+            break;
+        }
+    }
+}
+
+fn override_setting(name: &CStr, value: &CStr) {
+    // SAFETY: both strings are literals; the call is outside any transaction.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+fn report_activity(state: pg_sys::BackendState::Type, activity: &CStr) {
+    // SAFETY: writes this process's entry of pg_stat_activity.
+    unsafe { pg_sys::pgstat_report_activity(state, activity.as_ptr()) };
 }

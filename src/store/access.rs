@@ -348,6 +348,16 @@ impl Access {
         }
     }
 
+    /// Whether this requester may change who sees a memory of this author.
+    pub fn may_share(&self, author: Option<&str>) -> bool {
+        self.is_admin()
+            || match &self.requester {
+                Requester::Everything => true,
+                Requester::Agent(agent) => author == Some(agent),
+                Requester::Nobody => author.is_none() && !self.bound,
+            }
+    }
+
     pub fn is_admin(&self) -> bool {
         self.right == Right::Free { admin: true }
     }

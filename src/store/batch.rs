@@ -21,8 +21,8 @@ use crate::store::events;
 /// Reads the items of a batch.
 pub fn parse(items: &str, most: usize) -> Result<Vec<Draft>> {
     let items: Vec<Box<RawValue>> = serde_json::from_str(items).map_err(|_| {
-        Error::argument("items is not a JSON array")
-            .hint("Write it as [\"a memory\", {\"content\": \"another\", \"metadata\": {…}}].")
+        Error::argument(format!("items is {}, expected an array", kind_of(items)))
+            .hint("Write it as [\"a memory\", {\"content\": \"another\", \"metadata\": {...}}].")
     })?;
     if items.len() > most {
         return Err(Error::limit(format!(
@@ -36,6 +36,18 @@ pub fn parse(items: &str, most: usize) -> Result<Vec<Draft>> {
         .enumerate()
         .map(|(place, item)| draft(item).map_err(|error| error.of_item(place + 1)))
         .collect()
+}
+
+/// What a JSON text is, for messages.
+fn kind_of(json: &str) -> &'static str {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
 }
 
 fn draft(item: &RawValue) -> Result<Draft> {
@@ -60,7 +72,12 @@ fn draft(item: &RawValue) -> Result<Draft> {
 
 fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>> {
     let members: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(text)
-        .map_err(|_| Error::argument("it is neither a string nor an object"))?;
+        .map_err(|_| {
+            Error::argument(format!(
+                "it is {}, expected a string or an object",
+                kind_of(text)
+            ))
+        })?;
     Ok(members.into_iter().collect())
 }
 
@@ -94,15 +111,25 @@ fn check_key(key: &str) -> Result<()> {
 }
 
 fn set(draft: &mut Draft, key: &str, value: &str) -> Result<()> {
-    let wrong = |expected: &str| Error::argument(format!("{key} is not {expected}"));
+    let wrong = |expected: &str| {
+        const SHOWN: usize = 40;
+        let got: String = value.chars().take(SHOWN).collect();
+        Error::argument(format!("{key} is {got}, expected {expected}"))
+    };
     let text = || serde_json::from_str::<String>(value).map_err(|_| wrong("a string"));
     match key {
         "content" => draft.content = Some(text()?),
         "agent_id" => draft.agent_id = Some(text()?),
         "namespace" => draft.namespace = Some(text()?),
         "scope" => draft.scope = Some(text()?),
-        "metadata" => draft.metadata = Some(Jsonb::parse(value)),
-        "ttl" => draft.ttl = Some(times::interval(&text()?)),
+        "metadata" => {
+            draft.metadata = Some(if times::is_valid(value, "jsonb") {
+                Jsonb::parse(value)
+            } else {
+                return Err(wrong("valid jsonb"));
+            });
+        }
+        "ttl" => draft.ttl = Some(times::interval(&text()?).ok_or_else(|| wrong("an interval"))?),
         "memory_type" => draft.memory_type = Some(text()?),
         "embedding" => {
             draft.embedding = Some(Vector(
@@ -123,7 +150,9 @@ fn set(draft: &mut Draft, key: &str, value: &str) -> Result<()> {
         "importance" => {
             draft.importance = Some(serde_json::from_str(value).map_err(|_| wrong("a number"))?)
         }
-        "expires_at" => draft.expires_at = Some(times::timestamp(&text()?)),
+        "expires_at" => {
+            draft.expires_at = Some(times::timestamp(&text()?).ok_or_else(|| wrong("a time"))?)
+        }
         "id" => draft.id = Some(text()?),
         "on_duplicate" => draft.on_duplicate = Some(text()?),
         _ => check_key(key)?,

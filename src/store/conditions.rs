@@ -50,6 +50,13 @@ impl Conditions {
         }
     }
 
+    /// What is over its time is shown to admins only, though it may not be removed yet.
+    pub fn not_over(&mut self, access: &Access) {
+        if access.requester != Requester::Everything && !access.is_admin() {
+            self.push("(m.expires_at IS NULL OR m.expires_at > now())");
+        }
+    }
+
     /// The part of the rule that holds for dead rows and old versions too.
     pub fn in_scope(&mut self, access: &Access) {
         self.equal("project_id", Some(&access.project));
@@ -135,7 +142,7 @@ impl Filters<'_> {
         if let Some(filter) = self.filter {
             let path = memory_core::filter::compile(&filter.text()).map_err(|error| {
                 Error::argument(format!("filter: {error}")).hint(
-                    "Operators are: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not.",
+                    "Operators are: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $nor $not.",
                 )
             })?;
             let place = conditions.arg(path);

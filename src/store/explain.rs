@@ -33,7 +33,7 @@ pub fn report(call: &Call, search: &Search) -> Value {
         "settings": {
             "k": search.k,
             "text_weight": search.text_weight,
-            "fusion": format!("{:?}", search.fusion),
+            "fusion": search.fusion.name(),
             "ef_search": arms.vector_statement.as_ref().and_then(|statement| statement.ef_search()),
             "max_scan_tuples": guc::max_scan_tuples(),
         },

@@ -8,7 +8,7 @@ use super::read::MASK;
 use super::{events, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
-use crate::pg::spi::{Planning, Session};
+use crate::pg::spi::Planning;
 
 pub struct Version {
     pub version: i32,
@@ -25,33 +25,43 @@ pub struct Version {
     pub changed_as_agent: Option<String>,
 }
 
+/// Every version of the memory $2 of project $1, in one shape; the current one has no history_id.
+const EVERY_VERSION: &str = "SELECT m.memory_id AS id, m.project_id, m.version, m.operation, m.content, m.content_hash, m.metadata,
+        m.memory_type, m.scope, m.importance, m.expires_at, m.valid_from, m.valid_to, m.changed_by, m.changed_as_agent, m.is_sensitive,
+        m.agent_id, m.shared_with_agents, m.history_id
+    FROM @s@.memory_history m WHERE m.project_id = $1 AND m.memory_id = $2
+    UNION ALL
+    SELECT m.id, m.project_id, m.version, NULL, m.content, m.content_hash, m.metadata,
+        m.memory_type, m.scope, m.importance, m.expires_at, m.updated_at, m.deleted_at, NULL, NULL, m.is_sensitive,
+        m.agent_id, m.shared_with_agents, NULL
+    FROM @s@.memories m WHERE m.project_id = $1 AND m.id = $2";
+
+/// $1 and $2 of EVERY_VERSION.
+fn of_memory(call: &Call, id: &str) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.arg(call.project());
+    conditions.arg(id);
+    conditions
+}
+
 /// Every version, oldest first; the current one has no end. A deleted memory's versions are shown too: one looks here to
 /// restore it. A version is seen by who may see the memory as it is now, and could see it then: one made private or secret
 /// takes its past along, one made public does not give it away. Where the row is gone, its last version stands for it.
 pub fn versions(call: &Call, id: &str) -> Vec<Version> {
-    let mut scope = Conditions::default();
-    scope.in_scope(&call.access);
-    let id_place = scope.arg(id);
+    let mut now = of_memory(call, id);
+    now.in_scope(&call.access);
+    let then = now.sql().replace("m.", "v.");
+    now.not_over(&call.access);
     let sql = call.store.sql(&format!(
-        "WITH all_versions AS MATERIALIZED (
-             SELECT m.memory_id AS id, m.project_id, m.version, m.operation, m.content, m.metadata, m.memory_type, m.scope, m.importance,
-                    m.expires_at, m.valid_from, m.valid_to, m.changed_by, m.changed_as_agent, m.is_sensitive, m.agent_id, m.shared_with_agents,
-                    m.history_id
-             FROM @s@.memory_history m WHERE m.project_id = $1 AND m.memory_id = {id_place}
-             UNION ALL
-             SELECT m.id, m.project_id, m.version, NULL, m.content, m.metadata, m.memory_type, m.scope, m.importance,
-                    m.expires_at, m.updated_at, m.deleted_at, NULL, NULL, m.is_sensitive, m.agent_id, m.shared_with_agents,
-                    NULL
-             FROM @s@.memories m WHERE m.project_id = $1 AND m.id = {id_place}),
-         last AS (SELECT * FROM all_versions ORDER BY history_id DESC NULLS FIRST LIMIT 1)
+        "WITH every AS MATERIALIZED ({EVERY_VERSION}),
+              last AS (SELECT * FROM every ORDER BY history_id DESC NULLS FIRST LIMIT 1)
          SELECT v.version, v.operation, CASE WHEN v.is_sensitive OR m.is_sensitive THEN '{MASK}' ELSE v.content END, v.metadata,
                 v.memory_type, v.scope, v.importance, v.expires_at, v.valid_from, v.valid_to, v.changed_by, v.changed_as_agent
-         FROM all_versions v, last m WHERE {} AND {} ORDER BY v.history_id NULLS LAST",
-        scope.sql(),
-        scope.sql().replace("m.", "v.")
+         FROM every v, last m WHERE {} AND {then} ORDER BY v.history_id NULLS LAST",
+        now.sql()
     ));
     call.sql(|session| {
-        let rows = session.read(&sql, Planning::Generic, &scope.args);
+        let rows = session.read(&sql, Planning::Generic, &now.args);
         (0..rows.len())
             .map(|row| Version {
                 version: rows.required(row, 1),
@@ -71,55 +81,55 @@ pub fn versions(call: &Call, id: &str) -> Vec<Version> {
     })
 }
 
-/// Makes an earlier version the current one, and a deleted or expired memory live again; the new version's number.
+/// Makes an earlier version the current one, and a deleted memory live again; the new version's number.
+///
+/// Who may not share the memory otherwise leaves its scope as it is. A version's own end of life comes back only if it is
+/// still to come, and a secret never becomes public this way.
 pub fn restore(call: &Call, id: &str, version: i32) -> Result<i32> {
     call.sql(|session| {
         let row = update::lock_dead_or_alive(call, session, id)?;
-        let sql = call.store.sql(
-            "SELECT content_hash, scope, memory_type, is_sensitive FROM (
-                 SELECT version, content_hash, scope, memory_type, is_sensitive, history_id
-                 FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
-                 UNION ALL
-                 SELECT version, content_hash, scope, memory_type, is_sensitive, NULL FROM @s@.memories WHERE id = $1 AND project_id = $2) v
-             WHERE version = $3 ORDER BY history_id DESC NULLS FIRST LIMIT 1",
+        let mut then = of_memory(call, id);
+        then.in_scope(&call.access);
+        let number = then.arg(version);
+        then.push(format!("m.version = {number}"));
+        let chosen = format!(
+            "SELECT * FROM ({EVERY_VERSION}) m WHERE {} ORDER BY m.history_id DESC NULLS FIRST LIMIT 1",
+            then.sql()
         );
-        let found = session.write(&sql, &[id.into(), call.project().into(), version.into()]);
+        let sql = call.store.sql(&format!(
+            "SELECT v.content_hash, v.scope, v.memory_type, v.is_sensitive FROM ({chosen}) v"
+        ));
+        let found = session.write(&sql, &then.args);
         if found.is_empty() {
-            return Err(Error::not_found(format!("memory {id:?} has no version {version}"))
-                .hint("memory_history() lists the versions that are kept."));
+            return Err(
+                Error::not_found(format!("memory {id:?} has no version {version}"))
+                    .hint("memory_history() lists the versions that are kept."),
+            );
         }
+        let rescope = call.access.may_share(row.author());
+        let scope = if rescope { found.required(0, 2) } else { row.scope().to_owned() };
         let hash: Vec<u8> = found.required(0, 1);
         update::refuse_conflicts(
             call,
             session,
             &row,
-            &found.required::<String>(0, 2),
+            &scope,
             &found.required::<String>(0, 3),
             found.required(0, 4),
             &hash.try_into().unwrap_or_default(),
         )?;
-        let new_version = restore_row(call, session, id, version).unwrap_or(row.version);
-        events::record(call, session, "restore", Some(id), &serde_json::json!({ "restored": version, "version": new_version }));
+        let rescope = then.arg(rescope);
+        let sql = call.store.sql(&format!(
+            "UPDATE @s@.memories m SET content = v.content, metadata = v.metadata, memory_type = v.memory_type,
+                    scope = CASE WHEN {rescope} THEN v.scope ELSE m.scope END,
+                    shared_with_agents = CASE WHEN {rescope} THEN v.shared_with_agents ELSE m.shared_with_agents END,
+                    importance = v.importance, is_sensitive = m.is_sensitive OR v.is_sensitive,
+                    expires_at = CASE WHEN v.expires_at > now() THEN v.expires_at END, deleted_at = NULL
+             FROM ({chosen}) v WHERE m.id = $2 AND m.project_id = $1 RETURNING m.version"
+        ));
+        let new_version = session.write(&sql, &then.args).get(0, 1).unwrap_or(row.version);
+        let payload = serde_json::json!({ "restored": version, "version": new_version });
+        events::record(call, session, "restore", Some(id), &payload);
         Ok(new_version)
     })
-}
-
-/// A version's own end of life comes back only if it is still to come, and a secret never becomes public this way.
-fn restore_row(call: &Call, session: &Session, id: &str, version: i32) -> Option<i32> {
-    let sql = call.store.sql(
-        "UPDATE @s@.memories m SET content = v.content, metadata = v.metadata, memory_type = v.memory_type, scope = v.scope,
-                shared_with_agents = v.shared_with_agents, importance = v.importance, is_sensitive = m.is_sensitive OR v.is_sensitive,
-                expires_at = CASE WHEN v.expires_at > now() THEN v.expires_at END, deleted_at = NULL
-         FROM (SELECT * FROM (
-                   SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at, history_id
-                   FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2
-                   UNION ALL
-                   SELECT version, content, metadata, memory_type, scope, shared_with_agents, importance, is_sensitive, expires_at, NULL
-                   FROM @s@.memories WHERE id = $1 AND project_id = $2) every
-               WHERE version = $3 ORDER BY history_id DESC NULLS FIRST LIMIT 1) v
-         WHERE m.id = $1 AND m.project_id = $2 RETURNING m.version",
-    );
-    session
-        .write(&sql, &[id.into(), call.project().into(), version.into()])
-        .get(0, 1)
 }

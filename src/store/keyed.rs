@@ -11,6 +11,7 @@ use super::{aliases, erase, insert, resolve};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{Planning, Session};
+use crate::pg::system;
 
 pub struct Setting {
     pub key: String,
@@ -71,7 +72,7 @@ pub fn set(call: &Call, setting: Setting) -> Result<String> {
             sensitive: setting.sensitive.unwrap_or(false),
             expires_at: match setting.expiry {
                 Expiry::At(time) => Some(time),
-                Expiry::Unsaid | Expiry::Never => None,
+                Expiry::Unsaid | Expiry::Never => Some(TimestampWithTimeZone::positive_infinity()),
             },
             ..Draft::default()
         };
@@ -227,6 +228,12 @@ pub fn reveal(call: &Call, id: &str, reason: &str) -> Result<String> {
         let Some(content) = session.write(&sql, &conditions.args).get(0, 1) else {
             return Err(update::not_found(id));
         };
+        // The event goes when the caller rolls back; this line does not.
+        system::log_for_operators(format!(
+            "memory_ext: role {:?} revealed memory {id:?} of project {:?}, reason: {reason:?}",
+            call.access.role,
+            call.project()
+        ));
         super::events::record(
             call,
             session,

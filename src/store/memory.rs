@@ -252,6 +252,7 @@ pub fn check_content(argument: &str, content: Option<String>) -> Result<String> 
         ))
         .hint("Split it into several memories, or raise memory_ext.max_content_bytes."));
     }
+    refuse_nul(argument, &content)?;
     if text::is_blank(&content) {
         return Err(
             Error::argument(format!("{argument} is blank")).hint("A memory needs some text.")
@@ -260,7 +261,18 @@ pub fn check_content(argument: &str, content: Option<String>) -> Result<String> 
     Ok(content)
 }
 
+/// JSON can say it, PostgreSQL's text cannot hold it.
+fn refuse_nul(argument: &str, value: &str) -> Result<()> {
+    if value.contains('\0') {
+        return Err(Error::argument(format!(
+            "{argument} has a NUL character in it"
+        )));
+    }
+    Ok(())
+}
+
 pub fn check_name(argument: &str, value: &str) -> Result<()> {
+    refuse_nul(argument, value)?;
     if text::is_blank(value) {
         return Err(Error::argument(format!("{argument} is blank"))
             .hint("Leave it out, or give it a value."));

@@ -7,7 +7,7 @@ use super::open::{self, Store};
 use crate::pg::actor::{self, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
-use crate::pg::owner::AsOwner;
+use crate::pg::owner::{AsOwner, SettingScope};
 use crate::pg::spi::{self, Planning, Session};
 use crate::pg::system;
 
@@ -17,13 +17,17 @@ struct Migration {
     number: i32,
     /// The extension version that brings it.
     version: &'static str,
+    /// Tables and indexes.
     script: &'static str,
+    /// What uses functions of the extension; run again by every memory_migrate().
+    rules: &'static str,
 }
 
 const MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
     version: "1.0.0",
     script: include_str!("../../sql/store/001_memories.sql"),
+    rules: include_str!("../../sql/store/001_rules.sql"),
 }];
 
 pub fn newest() -> i32 {
@@ -188,12 +192,13 @@ fn hnsw_options(store: &Store) -> (String, String) {
 
 /// Makes the store, owned by the caller, unless it is there; whether it was made.
 pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
-    if let Some(store) = open::open_if_present()? {
+    let identity = identity::get()?;
+    if identity::table(&identity, c"memories").is_some() && !is_partial(&identity) {
+        let store = open::open()?;
         wish.agree(&store)?;
         return Ok((store, false));
     }
-    let parameters = wish.parameters()?;
-    let identity = identity::get()?;
+    let mut parameters = wish.parameters()?;
     refuse_where_impossible(&identity)?;
     let caller = system::current_role();
     let _acting = actor::act(Actor {
@@ -203,19 +208,20 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
     });
     let made = {
         // As the caller, who is to own the tables, with search_path pinned.
-        let _caller = AsOwner::enter(caller, &identity.search_path);
+        let _caller = AsOwner::enter(caller);
         spi::connect(|session| -> Result<bool> {
             lock(session, &identity);
             // Whoever had the lock may have made the store.
             system::accept_changes_by_others();
-            if identity::table(&identity, c"memories").is_some() {
+            let memories = identity::table(&identity, c"memories");
+            if memories.is_some() && !is_partial(&identity) {
                 return Ok(false);
             }
-            refuse_foreign_tables(session, &identity)?;
-            let _script = system::OutsideExtensionScript::enter();
-            for migration in MIGRATIONS {
-                run(session, &identity, migration, &parameters);
+            match memories {
+                None => refuse_foreign_tables(session, &identity)?,
+                Some(_) => adopt(session, &identity, &mut parameters)?,
             }
+            run_all(session, &identity, &parameters, MIGRATIONS);
             describe(session, &identity, &parameters);
             Ok(true)
         })?
@@ -224,9 +230,35 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
     Ok((open::open()?, made))
 }
 
-/// Brings an older store up to the library; the numbers of the migrations that ran.
+/// Whether there is a table memories but not what belongs to it: restored alone from a dump, say.
+fn is_partial(identity: &Identity) -> bool {
+    identity::table(identity, c"memory_models").is_none()
+        && identity::table(identity, c"memory_migrations").is_none()
+}
+
+/// A table memories of a store, restored without the rest: the store is made around it. Its own shape decides.
+fn adopt(session: &Session, identity: &Identity, parameters: &mut Parameters) -> Result<()> {
+    let sql = "SELECT count(*) FILTER (WHERE attname IN ('id', 'project_id', 'namespace', 'content', 'dedupe_hash', 'scope', 'metadata',
+                          'embedding', 'embedding_sketch', 'embedded_hash', 'version', 'content_tsv')) = 12,
+                      max(atttypmod) FILTER (WHERE attname = 'embedding')
+               FROM pg_attribute
+               WHERE attrelid = (SELECT oid FROM pg_class WHERE relnamespace = $1 AND relname = 'memories') AND attnum > 0 AND NOT attisdropped";
+    let rows = session.write(sql, &[spi::Arg::oid(identity.schema_oid)]);
+    if !rows.get::<bool>(0, 1).unwrap_or(false) {
+        return Err(Error::state(format!(
+            "table {}.memories is there, but it is no table of a memory store",
+            identity.schema
+        ))
+        .hint("Install the extension in a schema of its own: CREATE EXTENSION memory_ext SCHEMA memory CASCADE."));
+    }
+    parameters.dimensions = rows.get(0, 2).unwrap_or(parameters.dimensions);
+    Ok(())
+}
+
+/// Brings an older store up to the library and puts back what DROP EXTENSION took from it; the numbers of the migrations
+/// that ran.
 pub fn migrate() -> Result<(i32, Vec<i32>)> {
-    let store = open::find()?.ok_or_else(open::missing)?;
+    let store = open::find_whatever_its_state()?.ok_or_else(open::missing)?;
     let caller = system::current_role();
     if !super::access::is_master(&store, caller) {
         return Err(Error::denied(
@@ -244,15 +276,15 @@ pub fn migrate() -> Result<(i32, Vec<i32>)> {
         lock(session, &store.identity);
         let sql = store.sql("SELECT max(number) FROM @s@.memory_migrations");
         let now_at: i32 = session.write(&sql, &[]).get(0, 1).unwrap_or(0);
-        let _script = system::OutsideExtensionScript::enter();
-        let pending: Vec<&Migration> = MIGRATIONS
-            .iter()
-            .filter(|migration| migration.number > now_at)
-            .collect();
-        for migration in &pending {
-            run(session, &store.identity, migration, &parameters);
+        let done = MIGRATIONS.partition_point(|migration| migration.number <= now_at);
+        for migration in &MIGRATIONS[..done] {
+            quietly(|| run(session, &store.identity, &parameters, migration.rules));
         }
-        pending.iter().map(|migration| migration.number).collect()
+        run_all(session, &store.identity, &parameters, &MIGRATIONS[done..]);
+        MIGRATIONS[done..]
+            .iter()
+            .map(|migration| migration.number)
+            .collect()
     });
     identity::look_again();
     Ok((store.migration, ran))
@@ -276,7 +308,7 @@ fn refuse_where_impossible(identity: &Identity) -> Result<()> {
     if !system::encoding_is_utf8() {
         return Err(
             Error::state("memory_ext needs a database with encoding UTF8")
-                .hint("CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."),
+                .hint("CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0."),
         );
     }
     let (allowed, vector): (bool, String) = spi::connect(|session| {
@@ -325,9 +357,43 @@ fn refuse_foreign_tables(session: &Session, identity: &Identity) -> Result<()> {
     }
 }
 
-fn run(session: &Session, identity: &Identity, migration: &Migration, parameters: &Parameters) {
-    let script = migration
-        .script
+fn run_all(
+    session: &Session,
+    identity: &Identity,
+    parameters: &Parameters,
+    migrations: &[Migration],
+) {
+    for migration in migrations {
+        quietly(|| {
+            run(session, identity, parameters, migration.script);
+            run(session, identity, parameters, migration.rules);
+        });
+        let sql = format!(
+            "INSERT INTO {}.memory_migrations (number, extension_version, checksum)
+             VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex')) ON CONFLICT DO NOTHING",
+            identity.schema
+        );
+        session.write(
+            &sql,
+            &[
+                migration.number.into(),
+                migration.version.into(),
+                migration.script.into(),
+            ],
+        );
+    }
+}
+
+/// Runs DDL outside the extension's membership and without its notices of what is there already.
+fn quietly(work: impl FnOnce()) {
+    let _script = system::OutsideExtensionScript::enter();
+    let settings = SettingScope::open();
+    settings.set(c"client_min_messages", "warning");
+    work();
+}
+
+fn run(session: &Session, identity: &Identity, parameters: &Parameters, script: &str) {
+    let script = script
         .replace("@schema@", &identity.schema)
         .replace("@vector@", &identity.vector_schema)
         .replace("@dimensions@", &parameters.dimensions.to_string())
@@ -341,19 +407,6 @@ fn run(session: &Session, identity: &Identity, migration: &Migration, parameters
     {
         session.once(statement);
     }
-    let sql = format!(
-        "INSERT INTO {}.memory_migrations (number, extension_version, checksum)
-         VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))",
-        identity.schema
-    );
-    session.write(
-        &sql,
-        &[
-            migration.number.into(),
-            migration.version.into(),
-            migration.script.into(),
-        ],
-    );
 }
 
 fn quoted_literal(text: &str) -> String {
@@ -362,7 +415,8 @@ fn quoted_literal(text: &str) -> String {
 
 fn describe(session: &Session, identity: &Identity, parameters: &Parameters) {
     let sql = format!(
-        "INSERT INTO {}.memory_models (name, embedder, dimensions, text_search_config) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO {}.memory_models (name, embedder, dimensions, text_search_config) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
         identity.schema
     );
     let name = format!("{}-{}", parameters.embedder.name(), parameters.dimensions);

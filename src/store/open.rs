@@ -10,7 +10,7 @@ use super::migrate;
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
 use crate::pg::owner::AsOwner;
-use crate::pg::spi;
+use crate::pg::spi::{self, Arg};
 use crate::pg::system;
 
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Store {
     pub config: pg_sys::Oid,
     /// Number of the newest migration that was applied.
     pub migration: i32,
+    /// What of the store's rules is not there, empty when all is.
+    missing: String,
 }
 
 thread_local! {
@@ -52,7 +54,7 @@ impl Store {
     }
 
     pub fn as_owner(&self) -> AsOwner {
-        AsOwner::enter(self.owner, &self.identity.search_path)
+        AsOwner::enter(self.owner)
     }
 }
 
@@ -75,14 +77,31 @@ pub fn open_if_present() -> Result<Option<Rc<Store>>> {
     Ok(store)
 }
 
-/// The store whatever its version, for those who report or mend it.
+/// The store whatever its version, for those who report it.
 pub fn find() -> Result<Option<Rc<Store>>> {
+    let store = find_whatever_its_state()?;
+    if let Some(store) = &store
+        && !store.missing.is_empty()
+    {
+        return Err(Error::state(format!(
+            "the memory store lacks {}",
+            store.missing
+        ))
+        .detail("DROP EXTENSION ... CASCADE takes away what uses functions of the extension, and leaves the memories.")
+        .hint("Run SELECT memory_migrate(), which puts it back."));
+    }
+    Ok(store)
+}
+
+/// The store whatever its version and completeness, for those who mend it.
+pub fn find_whatever_its_state() -> Result<Option<Rc<Store>>> {
     let identity = identity::get()?;
     let Some(memories) = identity::table(&identity, c"memories") else {
         return Ok(None);
     };
     if !identity::table_changed(memories)
         && let Some(store) = STORE.with_borrow(Clone::clone)
+        && Rc::ptr_eq(&store.identity, &identity)
     {
         return Ok(Some(store));
     }
@@ -117,24 +136,31 @@ fn fits(store: &Store) -> Result<()> {
     }
 }
 
+/// The rules of the table memories that are not there.
+const MISSING: &str = "SELECT string_agg(what, ', ') FROM (
+        SELECT 'column content_hash' WHERE NOT EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = $1 AND attname = 'content_hash' AND NOT attisdropped)
+        UNION ALL
+        SELECT 'trigger ' || name FROM unnest(ARRAY['memory_before_write', 'memory_after_change', 'memory_after_delete']) AS name
+        WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgname = name)) AS missing (what)";
+
 fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> {
-    let foreign = || {
-        Error::state(format!("table {}.memories is there, but it is no memory store", identity.schema))
-            .detail("A store also has the tables memory_models and memory_migrations, which memory_init() makes.")
-            .hint("Install the extension in a schema of its own: CREATE EXTENSION memory_ext SCHEMA memory CASCADE.")
-    };
     for table in [c"memory_models", c"memory_migrations"] {
         if identity::table(&identity, table).is_none() {
-            return Err(foreign());
+            return Err(Error::state(format!(
+                "table {}.memories is there, but not the rest of a memory store",
+                identity.schema
+            ))
+            .hint("If it was restored alone, SELECT memory_init() makes the rest; if it is not ours, install the extension in a schema of its own."));
         }
     }
     let Some(owner) = system::table_owner(memories) else {
         return Ok(None);
     };
-    let _owner = AsOwner::enter(owner, &identity.search_path);
+    let _owner = AsOwner::enter(owner);
     let schema = &identity.schema;
     // Not a read-only call: that would not see a store made earlier in this very statement.
-    let (model, migration) = spi::connect(|session| {
+    let (model, migration, missing) = spi::connect(|session| {
         let sql = format!(
             "SELECT name, embedder, dimensions, text_search_config FROM {schema}.memory_models WHERE active"
         );
@@ -148,8 +174,16 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
             )
         });
         let sql = format!("SELECT max(number) FROM {schema}.memory_migrations");
-        (model, session.write(&sql, &[]).get::<i32>(0, 1))
+        let migration = session.write(&sql, &[]).get::<i32>(0, 1);
+        let missing: Option<String> = session.write(MISSING, &[Arg::oid(memories)]).get(0, 1);
+        (model, migration, missing)
     });
+    if (model.is_none() || migration.is_none()) && system::sees_one_snapshot() {
+        return Err(Error::version_conflict(
+            "the memory store was made after this transaction began",
+        )
+        .hint("Start the transaction again."));
+    }
     let (Some((model, embedder, dimensions, text_search_config)), Some(migration)) =
         (model, migration)
     else {
@@ -164,7 +198,12 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
         ))
         .hint("Create it again (CREATE TEXT SEARCH CONFIGURATION).")
     })?;
-    let embedder = Embedder::named(&embedder)?;
+    let embedder = Embedder::named(&embedder).map_err(|_| {
+        Error::state(format!(
+            "the store's embedder {embedder:?} is unknown to this library"
+        ))
+        .hint("Correct memory_models, or install the library that the store was made with.")
+    })?;
     Ok(Some(Store {
         memories,
         owner,
@@ -174,6 +213,7 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
         text_search_config,
         config,
         migration,
+        missing: missing.unwrap_or_default(),
         identity: identity.clone(),
     }))
 }

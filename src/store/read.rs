@@ -116,12 +116,16 @@ pub fn list(
 
 /// When the memory that ended the page before was made. It may have expired or been deleted since: paging goes on.
 fn created_at(call: &Call, id: &str) -> Result<TimestampWithTimeZone> {
-    let sql = call
-        .store
-        .sql("SELECT created_at FROM @s@.memories WHERE id = $1 AND project_id = $2");
+    let mut conditions = Conditions::default();
+    conditions.in_scope(&call.access);
+    conditions.equal("id", Some(id));
+    let sql = call.store.sql(&format!(
+        "SELECT m.created_at FROM @s@.memories m WHERE {}",
+        conditions.sql()
+    ));
     call.sql(|session| {
         session
-            .read(&sql, Planning::Generic, &[id.into(), call.project().into()])
+            .read(&sql, Planning::Generic, &conditions.args)
             .get(0, 1)
     })
     .ok_or_else(|| {

@@ -11,7 +11,7 @@ use crate::pg::trigger::RowChange;
 use crate::pg::vector::Vector;
 
 /// The columns whose change makes a new version.
-const VERSIONED: [&std::ffi::CStr; 16] = [
+const VERSIONED: [&std::ffi::CStr; 15] = [
     c"content",
     c"metadata",
     c"is_sensitive",
@@ -27,7 +27,6 @@ const VERSIONED: [&std::ffi::CStr; 16] = [
     c"importance",
     c"expires_at",
     c"deleted_at",
-    c"embedding",
 ];
 
 /// The columns that say whether two memories of equal content are the same.

@@ -56,6 +56,15 @@ pub enum Fusion {
     ReciprocalRank,
 }
 
+impl Fusion {
+    pub fn name(self) -> &'static str {
+        match self {
+            Fusion::Weighted => "weighted",
+            Fusion::ReciprocalRank => "rrf",
+        }
+    }
+}
+
 /// What a caller asks for.
 #[derive(Default)]
 pub struct Request<'a> {
@@ -144,13 +153,22 @@ impl Search {
         )?;
         let mut conditions = Conditions::default();
         conditions.visible(&call.access, false);
-        let population_key = (!request.filters.is_selective()).then(|| {
+        let required = query
+            .as_deref()
+            .and_then(|query| text_arm::required(query, call));
+        let population_key = (!request.filters.is_selective() && required.is_none()).then(|| {
             format!(
                 "{:?} {:?} {:?}",
                 call.access.project, request.filters.namespace, call.access.requester
             )
         });
         request.filters.apply(&mut conditions)?;
+        if let Some(required) = required {
+            let place = conditions.arg(required);
+            conditions.push(format!(
+                "m.content_tsv @@ CAST({place} AS pg_catalog.tsquery)"
+            ));
+        }
         Ok(Search {
             mode,
             k: k.unsigned_abs() as usize,
@@ -218,7 +236,7 @@ fn mode(
             "the store's embedder is {:?}: a vector search needs the query's embedding",
             embedder.name()
         ))
-        .hint("Pass embedding => '[…]', made by the model that the store was filled with, or use mode => 'text'.")),
+        .hint("Pass embedding => '[...]', made by the model that the store was filled with, or use mode => 'text'.")),
         Some(Mode::Hybrid) if !has_query => Err(Error::argument("mode 'hybrid' needs a query").hint("Use mode => 'vector' for a vector alone.")),
         Some(mode) => Ok(mode),
         None => Ok(match (has_query, has_vector) {

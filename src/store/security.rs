@@ -75,7 +75,7 @@ pub fn check() -> Result<Vec<Finding>> {
                 "caller has BYPASSRLS",
                 "warning",
                 format!("Row-level security does not bind role {role}."),
-                "ALTER ROLE … NOBYPASSRLS.",
+                "ALTER ROLE ... NOBYPASSRLS.",
             ),
             on(
                 owns && !superuser,
@@ -88,7 +88,7 @@ pub fn check() -> Result<Vec<Finding>> {
                 unprotected,
                 "row-level security is off",
                 "error",
-                "ALTER TABLE … ENABLE ROW LEVEL SECURITY.",
+                "ALTER TABLE ... ENABLE ROW LEVEL SECURITY.",
             ),
             found(
                 no_policy,
@@ -100,19 +100,19 @@ pub fn check() -> Result<Vec<Finding>> {
                 foreign_policy,
                 "a table has a permissive policy of another's making",
                 "error",
-                "Drop the policy: permissive policies add up. Use CREATE POLICY … AS RESTRICTIVE.",
+                "Drop the policy: permissive policies add up. Use CREATE POLICY ... AS RESTRICTIVE.",
             ),
             found(
                 public,
                 "PUBLIC has rights on a table",
                 "error",
-                "REVOKE ALL ON … FROM PUBLIC.",
+                "REVOKE ALL ON ... FROM PUBLIC.",
             ),
             found(
                 other_owner,
                 "tables have different owners",
                 "error",
-                "ALTER TABLE … OWNER TO the owner of memories.",
+                "ALTER TABLE ... OWNER TO the owner of memories.",
             ),
             found(
                 superuser_grants,

@@ -1,7 +1,7 @@
 //! Changing a memory. The trigger `memory_before_write` does what follows from a change (version, time, vector,
 //! deduplication), so that direct SQL has the same effect.
 
-use super::access::{Call, Requester};
+use super::access::Call;
 use super::conditions::Conditions;
 use super::events;
 use super::memory::{self, Expiry, Identifying};
@@ -83,6 +83,16 @@ pub struct Locked {
     key: Option<String>,
 }
 
+impl Locked {
+    pub fn author(&self) -> Option<&str> {
+        self.agent_id.as_deref()
+    }
+
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
 const LOCKED: &str = "m.id, m.version, m.namespace, m.content_hash, m.agent_id, m.user_id, m.session_id, m.entity_id, m.scope,
     m.shared_with_agents, m.metadata, m.memory_type, m.is_sensitive, m.dedupe_hash IS NOT NULL, m.key";
 
@@ -121,6 +131,7 @@ pub fn lock(call: &Call, session: &Session, id: &str) -> Result<Option<Locked>> 
 pub fn lock_dead_or_alive(call: &Call, session: &Session, id: &str) -> Result<Locked> {
     let mut conditions = Conditions::default();
     conditions.in_scope(&call.access);
+    conditions.not_over(&call.access);
     lock_where(call, session, id, conditions)?.ok_or_else(|| not_found(id))
 }
 
@@ -265,14 +276,14 @@ fn target_scope(call: &Call, row: &Locked, change: &Change) -> Result<(String, V
         None => Vec::new(),
     };
     memory::check_scope(&scope, row.agent_id.as_deref(), &shared)?;
-    if scope != row.scope
-        && scope != "global"
-        && row.agent_id.is_none()
-        && call.access.requester == Requester::Nobody
+    if (scope != row.scope || shared != row.shared_with_agents)
+        && !call.access.may_share(row.author())
     {
-        return Err(Error::argument(
-            "a memory without an agent cannot become private",
-        ));
+        return Err(Error::denied(format!(
+            "role {:?} may not change who sees memory {:?}",
+            call.access.role, row.id
+        ))
+        .hint("Its author may, and so may an admin."));
     }
     Ok((scope, shared))
 }

@@ -40,6 +40,7 @@ const WORD_SEED: u64 = 0x9ae1_6a3b_2f90_404f;
 const STEM_SEED: u64 = 0xc3a5_c85c_97cb_3127;
 const GRAM_SEED: u64 = 0xb492_b66f_be98_f273;
 const PAIR_SEED: u64 = 0x8e9d_5aeb_1c4d_2f6b;
+const ROTATE_SEED: u64 = 0x1656_67b1_9e37_79f9;
 const TEXT_SEED: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// Embeds `text` as a vector of unit length.
@@ -59,12 +60,54 @@ pub fn embed_into(text: &str, vector: &mut [f32]) {
     if !words.is_empty() {
         add_pairs(vector, &words);
         words.each(|word, count| add_word(vector, word, count));
+        rotate(vector);
     }
     if !scale_to_unit_length(vector) {
         // No words, or they cancel out exactly.
         fill_from_hash(vector, hash(TEXT_SEED, text.as_bytes()));
         scale_to_unit_length(vector);
     }
+}
+
+/// Turns the vector, all texts' vectors alike, so that every component carries a little of every feature.
+///
+/// Cosines stay as they are. What is gained is that the signs alone tell near from far (Charikar 2002), which the extension's
+/// sketches rely on; the components of a short text's vector would otherwise be mostly zero. Signs are flipped and blocks
+/// whose length is a power of two Hadamard-transformed: first as many components as such a block can have, then the last
+/// ones, then the first ones again, so that all mix.
+fn rotate(vector: &mut [f32]) {
+    let length = vector.len();
+    let block = 1 << length.ilog2();
+    let rounds: [usize; 3] = [0, length - block, 0];
+    for (round, start) in rounds.into_iter().enumerate() {
+        let mut signs = finish(ROTATE_SEED ^ round as u64);
+        let part = &mut vector[start..start + block];
+        for (place, component) in part.iter_mut().enumerate() {
+            if place % 64 == 0 {
+                signs = finish(signs.wrapping_add(place as u64 + 1));
+            }
+            if signs >> (place % 64) & 1 == 1 {
+                *component = -*component;
+            }
+        }
+        hadamard(part);
+    }
+}
+
+/// The fast Walsh-Hadamard transform, scaled to keep lengths.
+fn hadamard(part: &mut [f32]) {
+    let mut half = 1;
+    while half < part.len() {
+        for pair in part.chunks_exact_mut(2 * half) {
+            let (low, high) = pair.split_at_mut(half);
+            for (a, b) in low.iter_mut().zip(high) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        half *= 2;
+    }
+    let scale = 1.0 / (part.len() as f32).sqrt();
+    part.iter_mut().for_each(|component| *component *= scale);
 }
 
 /// Adds every pair of neighbouring stems, the ends of the text being neighbours too.

@@ -27,30 +27,37 @@ impl Path {
 
 /// A row of at most this many dimensions keeps its vector inline; a longer vector is fetched from the TOAST table.
 const INLINE_DIMENSIONS: usize = 480;
-const SKETCH_ROW: f64 = 0.7;
-const HNSW_START: f64 = 300.0;
-const HNSW_VISIT: f64 = 9.0;
+/// Comparing a row's sketch.
+const SKETCH_ROW: f64 = 1.3;
+/// An HNSW search: getting to the neighbourhood, then each row visited.
+const HNSW_START: f64 = 700.0;
+const HNSW_VISIT: f64 = 14.0;
+const LEAST_EF: f64 = 50.0;
+const MOST_EF: f64 = 1000.0;
 
+/// Comparing a row's vector.
 fn vector_row(dimensions: usize) -> f64 {
     if dimensions <= INLINE_DIMENSIONS {
-        2.0 + dimensions as f64 / 400.0
+        2.4 + dimensions as f64 / 384.0
     } else {
         6.0 + dimensions as f64 / 128.0
     }
 }
 
-/// Rows the sketch hands on to be compared by vector: a fixed number gives recall@10 ≥ 0.99 whatever the size of the set.
+/// Rows the sketch hands on to be compared by vector. A fixed number is enough whatever the size of the set, where sketches
+/// tell near from far; whether they do is seen in each answer.
 pub fn rerank(fetch: usize) -> usize {
     (20 * fetch).clamp(200, 4000).max(2 * fetch)
 }
 
-/// The HNSW candidate list: wide enough that about twice the wanted rows pass a filter that lets `share` through.
+/// Rows an HNSW search has to visit until as many as wanted pass a filter that lets `share` through.
+fn visits(fetch: usize, share: f64) -> f64 {
+    1.1 * fetch as f64 / share.max(1e-6)
+}
+
+/// The HNSW candidate list: as wide as the rows to visit.
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
-    if let Some(ef) = guc::ef_search() {
-        return ef;
-    }
-    let wanted = 2.0 * fetch as f64 / share.max(1e-6);
-    (wanted.ceil().clamp(100.0, 1000.0)) as u32
+    guc::ef_search().unwrap_or_else(|| visits(fetch, share).ceil().clamp(LEAST_EF, MOST_EF) as u32)
 }
 
 /// Rows of the searched set up to which all vectors are compared.
@@ -74,10 +81,10 @@ pub fn choose(dimensions: usize, fetch: usize, population: u64, total: u64) -> P
     }
     let share = (population as f64 / total.max(population).max(1) as f64).clamp(1e-9, 1.0);
     let sketch = population as f64 * SKETCH_ROW + rerank(fetch) as f64 * vector_row(dimensions);
-    let visits = (2.0 * fetch as f64 / share).max(100.0);
+    let visits = visits(fetch, share).max(LEAST_EF);
     let hnsw = HNSW_START + visits * HNSW_VISIT;
-    // The candidate list cannot grow beyond 1,000: a share so small that it would have to is searched otherwise.
-    if hnsw < sketch && visits <= 1000.0 {
+    // The candidate list cannot grow any more: a share so small that it would have to is searched otherwise.
+    if hnsw < sketch && visits <= MOST_EF {
         Path::Hnsw
     } else {
         Path::Sketch

@@ -83,6 +83,7 @@ fn boosted(search: &Search, hit: &Hit) -> f64 {
     score
 }
 
+/// The rows, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's part of another index.
 fn fetch(search: &Search, call: &Call, arms: &Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
     if scored.is_empty() {
         return Vec::new();
@@ -91,7 +92,7 @@ fn fetch(search: &Search, call: &Call, arms: &Arms, scored: &[(u32, f64)]) -> Ve
     let sql = call.store.sql(
         "SELECT m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END, m.key, m.memory_type, m.scope, m.agent_id, m.namespace, m.metadata,
                 m.created_at, m.expires_at, m.importance
-         FROM @s@.memories m WHERE m.project_id = $1 AND m.id = ANY ($2)",
+         FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
     );
     let ids: Vec<String> = scored
         .iter()
@@ -142,7 +143,7 @@ fn hit(rows: &Rows<'_>, row: usize) -> Hit {
 /// Maximal marginal relevance over the candidates' vectors.
 fn diverse(search: &Search, call: &Call, rows: Vec<Hit>) -> Vec<Hit> {
     let sql = call.store.sql(
-        "SELECT m.id, m.embedding FROM @s@.memories m WHERE m.project_id = $1 AND m.id = ANY ($2)",
+        "SELECT m.id, m.embedding FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
     );
     let ids: Vec<String> = rows.iter().map(|hit| hit.id.clone()).collect();
     let vectors: HashMap<String, Vector> = call.sql(|session| {

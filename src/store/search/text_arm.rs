@@ -115,60 +115,52 @@ fn ranked(
     scored
 }
 
-/// A query's words as PostgreSQL's text search sees them.
+/// What a query demands of every answer, whichever arm finds it: its phrases, and none of its excluded words.
+pub fn required(text: &str, call: &Call) -> Option<String> {
+    let parsed = query::parse(text);
+    let clause = |text: &String| {
+        Some(tsvector::lexemes(call.store.config, text)).filter(|lexemes| !lexemes.is_empty())
+    };
+    let phrases = parsed
+        .phrases
+        .iter()
+        .filter_map(clause)
+        .map(|phrase| format!("({})", followed_by(&phrase)));
+    let excluded = parsed
+        .excluded
+        .iter()
+        .filter_map(clause)
+        .map(|phrase| format!("!({})", followed_by(&phrase)));
+    let clauses: Vec<String> = phrases.chain(excluded).collect();
+    (!clauses.is_empty()).then(|| clauses.join(" & "))
+}
+
+/// A query's words as PostgreSQL's text search sees them, those of its phrases too.
 struct Terms {
-    /// Any word, every phrase, no excluded word.
+    /// Any of the words.
     tsquery: String,
-    /// The words that count for the rank.
     lexemes: Vec<String>,
 }
 
 impl Terms {
     /// `None` when nothing is left to look for: stop words only.
     fn of(text: &str, call: &Call) -> Option<Terms> {
-        let parsed = query::parse(text);
-        let config = call.store.config;
-        let mut any: Vec<String> = tsvector::lexemes(config, &parsed.words.join(" "))
-            .into_iter()
-            .map(|(lexeme, _)| lexeme)
-            .collect();
-        any.truncate(MOST_WORDS);
-        let phrases: Vec<Vec<(String, u16)>> = parsed
-            .phrases
-            .iter()
-            .map(|phrase| tsvector::lexemes(config, phrase))
-            .filter(|phrase| !phrase.is_empty())
-            .collect();
-        if any.is_empty() && phrases.is_empty() {
+        let mut parsed = query::parse(text);
+        parsed.words.append(&mut parsed.phrases);
+        let mut lexemes: Vec<String> =
+            tsvector::lexemes(call.store.config, &parsed.words.join(" "))
+                .into_iter()
+                .map(|(lexeme, _)| lexeme)
+                .collect();
+        lexemes.truncate(MOST_WORDS);
+        if lexemes.is_empty() {
             return None;
         }
-        let mut clauses: Vec<String> = phrases.iter().map(|phrase| followed_by(phrase)).collect();
-        // With a phrase required, further words rank but need not be there.
-        if clauses.is_empty() {
-            clauses.push(
-                any.iter()
-                    .map(|lexeme| quoted(lexeme))
-                    .collect::<Vec<_>>()
-                    .join(" | "),
-            );
-        }
-        for excluded in &parsed.excluded {
-            let lexemes = tsvector::lexemes(config, excluded);
-            if !lexemes.is_empty() {
-                clauses.push(format!("!({})", followed_by(&lexemes)));
-            }
-        }
-        let mut lexemes = any;
-        for (lexeme, _) in phrases.into_iter().flatten() {
-            if !lexemes.contains(&lexeme) {
-                lexemes.push(lexeme);
-            }
-        }
-        let tsquery = clauses
+        let tsquery = lexemes
             .iter()
-            .map(|clause| format!("({clause})"))
+            .map(|lexeme| quoted(lexeme))
             .collect::<Vec<_>>()
-            .join(" & ");
+            .join(" | ");
         Some(Terms { tsquery, lexemes })
     }
 }

@@ -36,100 +36,157 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
             population.total,
         );
         let share = population.rows as f64 / population.total.max(1) as f64;
-        let statement = statement(search, call, embedding, fetch, chosen, share);
-        let nearest = statement.run(session);
+        let shape = Shape {
+            search,
+            call,
+            embedding,
+            fetch,
+        };
+        let mut found = match chosen {
+            Path::Exact => shape.exact().found(session, Path::Exact),
+            Path::Sketch => sketched(&shape, session),
+            Path::Hnsw => shape
+                .hnsw(path::ef_search(fetch, share))
+                .found(session, Path::Hnsw),
+        };
         // Fewer than asked for: the index stopped before it found them all, unless there are no more. Comparing settles it.
-        let complete = nearest.len() >= fetch || chosen == Path::Exact;
-        if complete {
-            return Nearest {
-                nearest,
-                path: chosen,
-                population: Some(population.rows),
-                fallback: false,
-                statement,
+        if chosen == Path::Hnsw && found.nearest.len() < fetch {
+            found = Nearest {
+                path: Path::Hnsw,
+                fallback: true,
+                ..sketched(&shape, session)
             };
         }
-        let all = if chosen == Path::Hnsw {
-            self::statement(search, call, embedding, fetch, Path::Sketch, share).run(session)
-        } else {
-            nearest
-        };
-        let fallback = chosen == Path::Hnsw;
-        Nearest {
-            nearest: all,
-            path: chosen,
-            population: Some(population.rows),
-            fallback,
-            statement,
-        }
+        found.population = Some(population.rows);
+        found
     })
 }
 
-fn statement(
-    search: &Search,
-    call: &Call,
-    embedding: &Vector,
+/// Compares sketches, then the best of them by vector. If true neighbours stand far down among the best sketches, sketches
+/// do not tell near from far here (vectors that are sparse, or all on one side of the origin), and all vectors are compared.
+fn sketched(shape: &Shape<'_>, session: &Session) -> Nearest {
+    let rerank = path::rerank(shape.fetch);
+    let statement = shape.sketch(rerank);
+    let rows = statement.rows(session);
+    let (mut nearest, mut late) = (Vec::with_capacity(rows.len()), 0);
+    for row in 0..rows.len() {
+        if let (Some(id), Some(distance), Some(place)) = (
+            rows.get(row, 1),
+            rows.get::<f64>(row, 2),
+            rows.get::<i64>(row, 3),
+        ) {
+            late += usize::from(place as usize > rerank / 2);
+            nearest.push((id, 1.0 - distance));
+        }
+    }
+    // With good sketches one in a hundred stands in the second half.
+    if late > 1 + nearest.len() / 20 {
+        return shape.exact().found(session, Path::Exact);
+    }
+    // Fewer than asked for and fewer than were let through: there are no more.
+    Nearest {
+        nearest,
+        path: Path::Sketch,
+        population: None,
+        fallback: false,
+        statement,
+    }
+}
+
+/// What the three statements have in common.
+struct Shape<'a> {
+    search: &'a Search,
+    call: &'a Call,
+    embedding: &'a Vector,
     fetch: usize,
-    path: Path,
-    share: f64,
-) -> Statement {
-    let mut args = search.conditions.args.clone();
-    args.push(Arg::vector(
-        Some(embedding),
-        call.store.identity.vector_type,
-    ));
-    let query = format!("${}", args.len());
-    args.push((fetch as i64).into());
-    let limit = format!("${}", args.len());
-    let conditions = search.conditions.sql();
-    let distance = format!("m.embedding OPERATOR(@v@.<=>) {query}");
-    let mut hnsw_ef = None;
-    let sql = match path {
-        // "+ 0" keeps the HNSW index out; only id and distance go through the sort.
-        Path::Exact => format!(
-            "SELECT m.id, ({distance}) + 0 AS distance FROM @s@.memories m
+}
+
+impl Shape<'_> {
+    /// The arguments of the conditions, then the query vector and the number of rows: their places.
+    fn args(&self) -> (Vec<Arg>, String, String) {
+        let mut args = self.search.conditions.args.clone();
+        args.push(Arg::vector(
+            Some(self.embedding),
+            self.call.store.identity.vector_type,
+        ));
+        let query = format!("${}", args.len());
+        args.push((self.fetch as i64).into());
+        let limit = format!("${}", args.len());
+        (args, query, limit)
+    }
+
+    fn statement(&self, sql: &str, args: Vec<Arg>, hnsw_ef: Option<u32>) -> Statement {
+        // Path and shape are chosen here, so the plan is the same whatever the arguments are, unless a filter's selectivity
+        // decides which index finds its rows.
+        let planning = if self.search.population_key.is_some() {
+            Planning::Generic
+        } else {
+            Planning::Custom
+        };
+        Statement {
+            sql: self.call.store.sql(sql),
+            args,
+            planning,
+            hnsw_ef,
+        }
+    }
+
+    /// "+ 0" keeps the HNSW index out; only id and distance go through the sort.
+    fn exact(&self) -> Statement {
+        let (args, query, limit) = self.args();
+        let conditions = self.search.conditions.sql();
+        let sql = format!(
+            "SELECT m.id, (m.embedding OPERATOR(@v@.<=>) {query}) + 0::float8 AS distance FROM @s@.memories m
              WHERE {conditions} AND m.embedding IS NOT NULL ORDER BY distance, m.id LIMIT {limit}"
-        ),
-        // The sub-select in a sub-select quantises the query once, not once a row.
-        Path::Sketch => {
-            args.push((path::rerank(fetch) as i64).into());
-            let rerank = format!("${}", args.len());
-            format!(
-                "SELECT m.id, ({distance}) + 0 AS distance FROM @s@.memories m
-                 WHERE m.ctid = ANY (ARRAY(
-                     SELECT m.ctid FROM @s@.memories m WHERE {conditions} AND m.embedding_sketch IS NOT NULL
-                     ORDER BY m.embedding_sketch OPERATOR(@v@.<~>) (SELECT @v@.binary_quantize({query})) LIMIT {rerank}))
-                 ORDER BY distance, m.id LIMIT {limit}"
-            )
-        }
-        Path::Hnsw => {
-            hnsw_ef = Some(path::ef_search(fetch, share));
-            format!(
-                "WITH nearest AS MATERIALIZED (
-                     SELECT m.id, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit})
-                 SELECT id, distance FROM nearest ORDER BY distance + 0, id"
-            )
-        }
-    };
-    // Path and shape are chosen here, so the plan is the same whatever the arguments are, unless a filter's selectivity
-    // decides which index finds its rows.
-    let planning = if search.population_key.is_some() {
-        Planning::Generic
-    } else {
-        Planning::Custom
-    };
-    Statement {
-        sql: call.store.sql(&sql),
-        args,
-        planning,
-        hnsw_ef,
+        );
+        self.statement(&sql, args, None)
+    }
+
+    /// The sub-select around binary_quantize makes it run once, not once a row.
+    fn sketch(&self, rerank: usize) -> Statement {
+        let (mut args, query, limit) = self.args();
+        args.push((rerank as i64).into());
+        let rerank = format!("${}", args.len());
+        let conditions = self.search.conditions.sql();
+        let sql = format!(
+            "SELECT m.id, (m.embedding OPERATOR(@v@.<=>) {query}) + 0::float8 AS distance, best.place
+             FROM unnest(ARRAY(
+                 SELECT m.ctid FROM @s@.memories m WHERE {conditions} AND m.embedding_sketch IS NOT NULL
+                 ORDER BY m.embedding_sketch OPERATOR(@v@.<~>) (SELECT @v@.binary_quantize({query})) LIMIT {rerank}))
+                 WITH ORDINALITY AS best (row, place)
+             JOIN @s@.memories m ON m.ctid = best.row
+             ORDER BY distance, m.id LIMIT {limit}"
+        );
+        self.statement(&sql, args, None)
+    }
+
+    fn hnsw(&self, ef_search: u32) -> Statement {
+        let (args, query, limit) = self.args();
+        let conditions = self.search.conditions.sql();
+        let distance = format!("m.embedding OPERATOR(@v@.<=>) {query}");
+        let sql = format!(
+            "WITH nearest AS MATERIALIZED (
+                 SELECT m.id, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit})
+             SELECT id, distance FROM nearest ORDER BY distance + 0::float8, id"
+        );
+        self.statement(&sql, args, Some(ef_search))
     }
 }
 
 impl Statement {
-    fn run(&self, session: &Session) -> Vec<(String, f64)> {
+    fn rows<'s>(&self, session: &'s Session) -> Rows<'s> {
         let _settings = self.settings();
-        read(&session.read(&self.sql, self.planning, &self.args))
+        session.read(&self.sql, self.planning, &self.args)
+    }
+
+    fn found(self, session: &Session, path: Path) -> Nearest {
+        Nearest {
+            nearest: read(&self.rows(session)),
+            path,
+            population: None,
+            fallback: false,
+            statement: self,
+        }
     }
 
     /// The settings last as long as the result, and are restored even on error.
@@ -175,8 +232,9 @@ pub fn similarities(
     ids: Vec<String>,
 ) -> Vec<(String, f64)> {
     let sql = call.store.sql(
-        "SELECT m.id, (m.embedding OPERATOR(@v@.<=>) $3) + 0 FROM @s@.memories m
-         WHERE m.project_id = $1 AND m.id = ANY ($2) AND m.embedding IS NOT NULL",
+        "SELECT m.id, m.embedding OPERATOR(@v@.<=>) $3
+         FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1
+         WHERE m.embedding IS NOT NULL",
     );
     let _ = search;
     call.sql(|session| {
