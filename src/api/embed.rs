@@ -11,6 +11,7 @@ use crate::store::{memory, open};
 #[pg_extern(stable, parallel_safe)]
 fn memory_embed(content: Option<&str>) -> Result<Vector> {
     let content = required("content", content)?;
+    memory::check_length("content", content)?;
     let store = open::open()?;
     let vector = store
         .embedder

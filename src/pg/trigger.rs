@@ -157,7 +157,7 @@ impl RowChange {
                 .iter()
                 .map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0)))
                 .collect();
-            let nulls: Vec<bool> = self
+            let mut nulls: Vec<bool> = self
                 .edits
                 .iter()
                 .map(|(_, value)| value.is_none())
@@ -170,7 +170,7 @@ impl RowChange {
                     columns.len() as c_int,
                     columns.as_mut_ptr(),
                     values.as_mut_ptr(),
-                    nulls.as_ptr(),
+                    nulls.as_mut_ptr(),
                 )
             };
         }

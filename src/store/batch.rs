@@ -13,6 +13,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
 use crate::pg::spi::Arg;
+use crate::pg::system;
 use crate::pg::times;
 use crate::pg::vector::Vector;
 use crate::store::embedder::Embedder;
@@ -168,6 +169,7 @@ pub fn add(store: Rc<Store>, project_id: Option<&str>, drafts: Vec<Draft>) -> Re
     let call = Call::begin_batch(store, project_id)?;
     let mut memories = Vec::with_capacity(drafts.len());
     for (place, draft) in drafts.into_iter().enumerate() {
+        system::check_for_interrupts();
         let access = call
             .access
             .acting_as(draft.agent_id.as_deref())

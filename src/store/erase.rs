@@ -54,26 +54,25 @@ pub fn forget(
     }
     what.filters.apply(&mut conditions)?;
     call.sql(|session| {
+        // In one order, so that two erasures cannot wait for each other.
         let sql = call.store.sql(&format!(
-            "DELETE FROM @s@.memories m WHERE {} RETURNING m.id, m.content_hash",
+            "WITH gone AS MATERIALIZED (SELECT m.id FROM @s@.memories m WHERE {} ORDER BY m.id FOR UPDATE)
+             DELETE FROM @s@.memories m USING gone g WHERE m.id = g.id AND m.project_id = $1 RETURNING m.id, m.content_hash",
             conditions.sql()
         ));
         let rows = session.write(&sql, &conditions.args);
         let ids: Vec<String> = (0..rows.len()).map(|row| rows.required(row, 1)).collect();
-        let hashes: Vec<Option<Vec<u8>>> = (0..rows.len()).map(|row| rows.get(row, 2)).collect();
+        let mut hashes: Vec<Option<Vec<u8>>> = (0..rows.len()).map(|row| rows.get(row, 2)).collect();
         let memories = ids.len();
         // Versions of memories whose row is gone already match by their own columns.
+        let erased = conditions.arg(ids);
         let sql = call.store.sql(&format!(
-            "DELETE FROM @s@.memory_history m WHERE {}",
+            "DELETE FROM @s@.memory_history m WHERE m.project_id = $1 AND (m.memory_id = ANY ({erased}) OR ({})) RETURNING m.content_hash",
             conditions.sql().replace("m.id", "m.memory_id")
         ));
-        let mut versions = session.write(&sql, &conditions.args).len();
-        let sql = call
-            .store
-            .sql("DELETE FROM @s@.memory_history WHERE project_id = $1 AND memory_id = ANY ($2)");
-        versions += session
-            .write(&sql, &[call.project().into(), ids.into()])
-            .len();
+        let rows = session.write(&sql, &conditions.args);
+        let versions = rows.len();
+        hashes.extend((0..versions).map(|row| rows.get(row, 1)));
         let sql = call
             .store
             .sql("DELETE FROM @s@.embedding_cache WHERE content_hash = ANY ($1)");

@@ -139,6 +139,16 @@ fn insert_one<'s>(
     )
 }
 
+/// A row in the way is locked as it is met, in the order all batches keep; an update that never happens does that. Keys and
+/// given ids have unique indexes of their own, and only DO NOTHING minds them all.
+fn on_conflict<'a>(mut memories: impl Iterator<Item = &'a NewMemory>) -> &'static str {
+    if memories.any(|memory| memory.key.is_some() || memory.id_given) {
+        "ON CONFLICT DO NOTHING"
+    } else {
+        "ON CONFLICT (project_id, dedupe_hash) WHERE deleted_at IS NULL DO UPDATE SET version = memories.version WHERE false"
+    }
+}
+
 fn insert_many<'s>(
     call: &Call,
     session: &'s Session,
@@ -155,7 +165,8 @@ fn insert_many<'s>(
          FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
               AS i (id, namespace, content, dedupe_hash, agent_id, user_id, session_id, entity_id, scope, shared, metadata,
                     memory_type, key, is_sensitive, importance, embedding, embedded_hash, expires_at)
-         ON CONFLICT DO NOTHING RETURNING id"
+         {} RETURNING id",
+        on_conflict(places.iter().map(|&place| &memories[place]))
     ));
     let chosen = || places.iter().map(|&place| &memories[place]);
     let texts = |of: &dyn Fn(&NewMemory) -> Option<String>| -> Arg {

@@ -238,20 +238,25 @@ fn default_scope(shared: bool, of_agent: bool) -> &'static str {
     }
 }
 
+pub fn check_length(argument: &str, text: &str) -> Result<()> {
+    let limit = guc::max_content_bytes();
+    if text.len() > limit {
+        return Err(Error::limit(format!(
+            "{argument} has {} bytes, over the limit of {limit}",
+            text.len()
+        ))
+        .hint("Split it, or raise memory_ext.max_content_bytes."));
+    }
+    Ok(())
+}
+
 pub fn check_content(argument: &str, content: Option<String>) -> Result<String> {
     let Some(content) = content else {
         return Err(
             Error::argument(format!("{argument} is NULL")).hint("A memory needs some text.")
         );
     };
-    let limit = guc::max_content_bytes();
-    if content.len() > limit {
-        return Err(Error::limit(format!(
-            "{argument} has {} bytes, over the limit of {limit}",
-            content.len()
-        ))
-        .hint("Split it into several memories, or raise memory_ext.max_content_bytes."));
-    }
+    check_length(argument, &content)?;
     refuse_nul(argument, &content)?;
     if text::is_blank(&content) {
         return Err(

@@ -60,7 +60,17 @@ impl Store {
 
 /// The store, or 55000 saying what to run when it is missing, older or newer than this library.
 pub fn open() -> Result<Rc<Store>> {
-    open_if_present()?.ok_or_else(missing)
+    if let Some(store) = open_if_present()? {
+        return Ok(store);
+    }
+    let identity = identity::get()?;
+    if identity::table(&identity, c"memories").is_some() {
+        return Err(Error::state(
+            "the memory store is incomplete: memory_models or memory_migrations is empty",
+        )
+        .hint("Restore both tables from the backup the other tables came from."));
+    }
+    Err(missing())
 }
 
 pub fn missing() -> Error {
@@ -75,6 +85,12 @@ pub fn open_if_present() -> Result<Option<Rc<Store>>> {
         fits(store)?;
     }
     Ok(store)
+}
+
+/// Whether a table is the store's table of memories.
+pub fn is_memories(table: pg_sys::Oid) -> Result<bool> {
+    let identity = identity::get()?;
+    Ok(identity::table(&identity, c"memories") == Some(table))
 }
 
 /// The store whatever its version, for those who report it.
@@ -93,7 +109,7 @@ pub fn find() -> Result<Option<Rc<Store>>> {
     Ok(store)
 }
 
-/// The store whatever its version and completeness, for those who mend it.
+/// The store whatever its version and rules, for those who mend it; `None` also when it does not say what it is.
 pub fn find_whatever_its_state() -> Result<Option<Rc<Store>>> {
     let identity = identity::get()?;
     let Some(memories) = identity::table(&identity, c"memories") else {
@@ -105,15 +121,23 @@ pub fn find_whatever_its_state() -> Result<Option<Rc<Store>>> {
     {
         return Ok(Some(store));
     }
-    identity::look_again();
+    // The flag is clear from here on: a change that comes while we look makes the next call look again.
+    let again = LookAgainUnlessDone;
     let Some(store) = load(identity, memories)? else {
         return Ok(None);
     };
+    std::mem::forget(again);
     let store = Rc::new(store);
     STORE.set(Some(store.clone()));
-    // The flag that `look_again` set is taken back only now that the look is complete.
-    identity::table_changed(memories);
     Ok(Some(store))
+}
+
+struct LookAgainUnlessDone;
+
+impl Drop for LookAgainUnlessDone {
+    fn drop(&mut self) {
+        identity::look_again();
+    }
 }
 
 fn fits(store: &Store) -> Result<()> {
@@ -187,10 +211,7 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
     let (Some((model, embedder, dimensions, text_search_config)), Some(migration)) =
         (model, migration)
     else {
-        return Err(Error::state(
-            "the memory store is incomplete: memory_models or memory_migrations is empty",
-        )
-        .hint("Restore both tables from the backup the other tables came from."));
+        return Ok(None);
     };
     let config = system::text_search_config(&text_search_config).ok_or_else(|| {
         Error::state(format!(

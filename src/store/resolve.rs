@@ -66,7 +66,7 @@ fn refuse_taken_ids(
         return Ok(());
     }
     let rows = session.write(
-        &call.store.sql("SELECT id FROM @s@.memories WHERE project_id = $1 AND id = ANY ($2) ORDER BY id LIMIT 1"),
+        &call.store.sql("SELECT m.id FROM unnest($2) AS given (id) JOIN @s@.memories m ON m.id = given.id AND m.project_id = $1 ORDER BY m.id LIMIT 1"),
         &[call.project().into(), given.into()],
     );
     match rows.get::<String>(0, 1) {
@@ -304,7 +304,10 @@ fn live(call: &Call, session: &Session, rows: &Rows<'_>) -> Option<String> {
 
 pub fn tombstone(call: &Call, session: &Session, ids: Vec<String>) {
     if !ids.is_empty() {
-        let sql = call.store.sql("UPDATE @s@.memories SET deleted_at = now() WHERE project_id = $1 AND id = ANY ($2) AND deleted_at IS NULL");
+        let sql = call.store.sql(
+            "UPDATE @s@.memories m SET deleted_at = now() FROM unnest($2) AS dead (id)
+             WHERE m.id = dead.id AND m.project_id = $1 AND m.deleted_at IS NULL",
+        );
         session.write(&sql, &[call.project().into(), ids.into()]);
     }
 }

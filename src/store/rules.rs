@@ -43,7 +43,10 @@ const IDENTIFYING: [&std::ffi::CStr; 9] = [
 ];
 
 pub fn before_write(change: &mut RowChange) -> Result<()> {
-    let store = store_of(change)?;
+    // A store that is being restored does not say yet what it is; its rows bring along what they need.
+    let Some(store) = store_of(change)? else {
+        return Ok(());
+    };
     if change.is_update() {
         if change.changed(c"id") || change.changed(c"project_id") {
             return Err(
@@ -101,13 +104,19 @@ fn embed(change: &mut RowChange, store: &Store) -> Result<()> {
         || change.changed(c"content")
         || change.changed(c"key")
         || change.changed(c"is_sensitive");
-    let brought = !change.new_is_null(c"embedding") && (!updated || change.changed(c"embedding"));
+    // A vector that came with the change counts even if it equals the old one: its hash says what it is the vector of.
+    let hash_brought =
+        !change.new_is_null(c"embedded_hash") && (!updated || change.changed(c"embedded_hash"));
+    let brought = !change.new_is_null(c"embedding")
+        && (!updated || change.changed(c"embedding") || hash_brought);
     if brought {
-        if change.new_is_null(c"embedded_hash") || (updated && !change.changed(c"embedded_hash")) {
-            let vector: Option<Vector> = change.new_value(c"embedding");
-            if let Some(vector) = vector {
-                memory::check_vector("embedding", &vector, store.dimensions)?;
-            }
+        // The functions have checked theirs.
+        if actor::current().is_none()
+            && let Some(vector) = change.new_value::<Vector>(c"embedding")
+        {
+            memory::check_vector("embedding", &vector, store.dimensions)?;
+        }
+        if !hash_brought {
             let hash = content_hash(change);
             change.set(c"embedded_hash", Some(hash));
         }
@@ -141,7 +150,9 @@ pub fn after_change(change: &RowChange) -> Result<()> {
     if actor.as_ref().is_some_and(|actor| actor.erasing) {
         return Ok(());
     }
-    let store = store_of(change)?;
+    let Some(store) = store_of(change)? else {
+        return Ok(());
+    };
     let deleted =
         change.is_delete() || (change.changed(c"deleted_at") && !change.new_is_null(c"deleted_at"));
     let operation = match &actor {
@@ -176,6 +187,14 @@ pub fn after_change(change: &RowChange) -> Result<()> {
         session.write(&sql, &[old, operation.into(), role.into(), agent.into()]);
         if became_secret {
             let sql = store.sql("UPDATE @s@.memory_history SET is_sensitive = true WHERE memory_id = $1 AND project_id = $2 AND NOT is_sensitive");
+            session.write(
+                &sql,
+                &[memory_id.as_str().into(), project_id.as_str().into()],
+            );
+            let sql = store.sql(
+                "DELETE FROM @s@.embedding_cache WHERE content_hash IN (
+                     SELECT content_hash FROM @s@.memory_history WHERE memory_id = $1 AND project_id = $2)",
+            );
             session.write(&sql, &[memory_id.into(), project_id.into()]);
         }
     });
@@ -183,12 +202,11 @@ pub fn after_change(change: &RowChange) -> Result<()> {
 }
 
 /// The triggers serve the store's own table and no other.
-fn store_of(change: &RowChange) -> Result<std::rc::Rc<Store>> {
-    let store = open::find()?.ok_or_else(open::missing)?;
-    if change.relation() == store.memories {
-        return Ok(store);
+fn store_of(change: &RowChange) -> Result<Option<std::rc::Rc<Store>>> {
+    if !open::is_memories(change.relation())? {
+        return Err(Error::state(
+            "this trigger function serves the table memories of the memory store only",
+        ));
     }
-    Err(Error::state(
-        "this trigger function serves the table memories of the memory store only",
-    ))
+    open::find_whatever_its_state()
 }

@@ -22,6 +22,8 @@ pub use arms::Arms;
 pub use path::Path;
 
 pub const LARGEST_K: i32 = 10_000;
+/// Most memories that are told apart for diversity.
+const LARGEST_DIVERSE: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -133,6 +135,16 @@ impl Search {
             return Err(Error::argument("neither query nor embedding is given")
                 .hint("Search needs some text, a vector, or both."));
         }
+        if let Some(query) = &query {
+            memory::check_length("query", query)?;
+        }
+        if request.diversity.is_some_and(|diversity| diversity > 0.0)
+            && k.unsigned_abs() as usize > LARGEST_DIVERSE
+        {
+            return Err(Error::argument(format!(
+                "k is {k}, at most {LARGEST_DIVERSE} with diversity"
+            )));
+        }
         if let Some(embedding) = &request.embedding {
             memory::check_vector("embedding", embedding, call.store.dimensions)?;
         }
@@ -155,7 +167,9 @@ impl Search {
         conditions.visible(&call.access, false);
         let required = query
             .as_deref()
-            .and_then(|query| text_arm::required(query, call));
+            .map(|query| text_arm::required(query, call))
+            .transpose()?
+            .flatten();
         let population_key = (!request.filters.is_selective() && required.is_none()).then(|| {
             format!(
                 "{:?} {:?} {:?}",

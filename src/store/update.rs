@@ -228,7 +228,8 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         "UPDATE @s@.memories SET content = coalesce($3, content), metadata = coalesce($4, metadata),
                 expires_at = CASE WHEN $5 THEN $6 ELSE expires_at END, importance = coalesce($7, importance),
                 memory_type = coalesce($8, memory_type), scope = $9, shared_with_agents = $10,
-                is_sensitive = $11, embedding = coalesce($12, embedding)
+                is_sensitive = $11, embedding = coalesce($12, embedding),
+                embedded_hash = CASE WHEN $12 IS NULL THEN embedded_hash ELSE $13 END
          WHERE id = $1 AND project_id = $2 RETURNING version",
     );
     let rows = session.write(
@@ -246,6 +247,7 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
             shared.into(),
             sensitive.into(),
             Arg::vector(change.embedding.as_ref(), call.store.identity.vector_type),
+            content_hash.as_slice().into(),
         ],
     );
     let version = rows.required(0, 1);

@@ -9,10 +9,13 @@ pub fn touch(call: &Call, ids: Vec<String>) -> i64 {
     let mut conditions = Conditions::default();
     conditions.visible(&call.access, false);
     let place = conditions.arg(ids);
-    // In one order, so that two callers touching the same memories cannot wait for each other.
+    // Locked in one order, so that two callers cannot wait for each other; a row that goes meanwhile is passed over.
     let sql = call.store.sql(&format!(
-        "INSERT INTO @s@.memory_usage AS u (memory_id, project_id, access_count, last_accessed_at)
-         SELECT m.id, m.project_id, 1, now() FROM @s@.memories m WHERE {} AND m.id = ANY ({place}) ORDER BY m.id
+        "WITH seen AS MATERIALIZED (
+             SELECT m.id, m.project_id FROM (SELECT DISTINCT unnest({place}) AS id) AS wanted
+             JOIN @s@.memories m ON m.id = wanted.id WHERE {} ORDER BY m.id FOR KEY SHARE OF m)
+         INSERT INTO @s@.memory_usage AS u (memory_id, project_id, access_count, last_accessed_at)
+         SELECT id, project_id, 1, now() FROM seen
          ON CONFLICT (memory_id, project_id) DO UPDATE SET access_count = u.access_count + 1, last_accessed_at = excluded.last_accessed_at
          RETURNING u.memory_id",
         conditions.sql()

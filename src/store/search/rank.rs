@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use memory_core::rank::{self, fuse};
 
 use super::arms::Arms;
-use super::{Fusion, Hit, Mode, Search};
+use super::{Fusion, Hit, LARGEST_DIVERSE, Mode, Search};
 use crate::pg::spi::{Planning, Rows};
 use crate::pg::system;
 use crate::pg::vector::Vector;
@@ -140,8 +140,9 @@ fn hit(rows: &Rows<'_>, row: usize) -> Hit {
     }
 }
 
-/// Maximal marginal relevance over the candidates' vectors.
-fn diverse(search: &Search, call: &Call, rows: Vec<Hit>) -> Vec<Hit> {
+/// Maximal marginal relevance over the candidates' vectors. Its work grows with candidates times k, so both are bounded.
+fn diverse(search: &Search, call: &Call, mut rows: Vec<Hit>) -> Vec<Hit> {
+    rows.truncate(LARGEST_DIVERSE);
     let sql = call.store.sql(
         "SELECT m.id, m.embedding FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
     );

@@ -9,12 +9,15 @@ use memory_core::query;
 use memory_core::rank::bm25::{self, Bm25};
 
 use super::{Search, population};
+use crate::pg::error::{Error, Result};
 use crate::pg::spi::Planning;
 use crate::pg::{system, tsvector};
 use crate::store::access::Call;
 
 /// More words than this are a document, not a query; its first ones decide.
 const MOST_WORDS: usize = 64;
+/// Phrases and excluded words, each of which every match has to be held against.
+const MOST_DEMANDS: usize = 64;
 /// Matches taken from the server at a time.
 const BATCH: i64 = 2000;
 
@@ -116,8 +119,14 @@ fn ranked(
 }
 
 /// What a query demands of every answer, whichever arm finds it: its phrases, and none of its excluded words.
-pub fn required(text: &str, call: &Call) -> Option<String> {
+pub fn required(text: &str, call: &Call) -> Result<Option<String>> {
     let parsed = query::parse(text);
+    let demands = parsed.phrases.len() + parsed.excluded.len();
+    if demands > MOST_DEMANDS {
+        return Err(Error::limit(format!(
+            "query has {demands} phrases and exclusions, at most {MOST_DEMANDS} are allowed"
+        )));
+    }
     let clause = |text: &String| {
         Some(tsvector::lexemes(call.store.config, text)).filter(|lexemes| !lexemes.is_empty())
     };
@@ -132,7 +141,7 @@ pub fn required(text: &str, call: &Call) -> Option<String> {
         .filter_map(clause)
         .map(|phrase| format!("!({})", followed_by(&phrase)));
     let clauses: Vec<String> = phrases.chain(excluded).collect();
-    (!clauses.is_empty()).then(|| clauses.join(" & "))
+    Ok((!clauses.is_empty()).then(|| clauses.join(" & ")))
 }
 
 /// A query's words as PostgreSQL's text search sees them, those of its phrases too.

@@ -154,7 +154,7 @@ impl Shape<'_> {
                  SELECT m.ctid FROM @s@.memories m WHERE {conditions} AND m.embedding_sketch IS NOT NULL
                  ORDER BY m.embedding_sketch OPERATOR(@v@.<~>) (SELECT @v@.binary_quantize({query})) LIMIT {rerank}))
                  WITH ORDINALITY AS best (row, place)
-             JOIN @s@.memories m ON m.ctid = best.row
+             JOIN @s@.memories m ON m.ctid = best.row WHERE {conditions}
              ORDER BY distance, m.id LIMIT {limit}"
         );
         self.statement(&sql, args, None)
@@ -220,7 +220,14 @@ impl Statement {
 
 fn read(rows: &Rows<'_>) -> Vec<(String, f64)> {
     (0..rows.len())
-        .filter_map(|row| Some((rows.get(row, 1)?, 1.0 - rows.get::<f64>(row, 2)?)))
+        .filter_map(|row| {
+            Some((
+                rows.get(row, 1)?,
+                1.0 - rows
+                    .get::<f64>(row, 2)
+                    .filter(|distance| distance.is_finite())?,
+            ))
+        })
         .collect()
 }
 
