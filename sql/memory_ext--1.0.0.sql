@@ -49,10 +49,12 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_add_many_wrapper';
 
-CREATE FUNCTION "memory_after_change"()
-    RETURNS TRIGGER
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'memory_after_change_wrapper';
+CREATE FUNCTION "memory_after_change"(
+
+) RETURNS trigger
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_after_change_wrapper';
 
 CREATE FUNCTION "memory_allowed"(
     "project" TEXT,
@@ -62,10 +64,12 @@ STABLE PARALLEL RESTRICTED
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_allowed_wrapper';
 
-CREATE FUNCTION "memory_before_write"()
-    RETURNS TRIGGER
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'memory_before_write_wrapper';
+CREATE FUNCTION "memory_before_write"(
+
+) RETURNS trigger
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_before_write_wrapper';
 
 CREATE FUNCTION "memory_content_hash"(
     "content" TEXT
@@ -367,10 +371,12 @@ STRICT VOLATILE PARALLEL SAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_new_id_wrapper';
 
-CREATE FUNCTION "memory_refuse_change"()
-    RETURNS TRIGGER
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'memory_refuse_change_wrapper';
+CREATE FUNCTION "memory_refuse_change"(
+
+) RETURNS trigger
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_refuse_change_wrapper';
 
 CREATE FUNCTION "memory_restore_version"(
     "id" TEXT,

@@ -4,9 +4,9 @@
 //! whole sentences.
 
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use pgrx::pg_sys::panic::ErrorReport;
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What a `#[pg_extern]` function returns: pgrx raises an `ErrorReport` with its own SQLSTATE.
 pub type SqlResult<T, E = ErrorReport> = std::result::Result<T, E>;
@@ -111,11 +111,6 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
-}
-
-/// The value, or the error raised at once: for triggers, whose errors pgrx would raise without their SQLSTATE.
-pub fn or_raise<T>(result: Result<T>) -> T {
-    result.map_err(ErrorReport::from).unwrap_or_report()
 }
 
 impl std::fmt::Display for Error {

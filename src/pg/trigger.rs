@@ -2,16 +2,27 @@
 
 use std::ffi::{CStr, c_int};
 
-use pgrx::heap_tuple::PgHeapTuple;
-use pgrx::pgbox::AllocatedByPostgres;
-use pgrx::trigger_support::{self, PgTrigger};
-use pgrx::{FromDatum, IntoDatum, PgTupleDesc, pg_sys};
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::trigger_support;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::error::{Error, Result};
 use super::spi::Arg;
 
 /// What a trigger returns to PostgreSQL: the row to go on with.
-pub type TriggerRow<'a> = PgHeapTuple<'a, AllocatedByPostgres>;
+pub struct TriggerRow(pg_sys::HeapTuple);
+
+// SAFETY: a trigger function is declared to return the pseudo-type trigger, which is a pointer to a tuple.
+pgrx::impl_sql_translatable!(TriggerRow, "trigger");
+
+// SAFETY: the tuple is PostgreSQL's own, or was made in the memory context of the call.
+unsafe impl BoxRet for TriggerRow {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: as above.
+        unsafe { fcinfo.return_raw_datum(pg_sys::Datum::from(self.0)) }
+    }
+}
 
 pub struct RowChange {
     descriptor: pg_sys::TupleDesc,
@@ -23,9 +34,24 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    /// The row of a row-level trigger fired by INSERT, UPDATE or DELETE; others have none.
-    pub fn of(trigger: &PgTrigger<'_>, before: bool) -> Result<Self> {
-        let data = trigger.trigger_data();
+    /// The row of a row-level trigger fired by INSERT, UPDATE or DELETE; anything else is refused, a plain call too.
+    pub fn of(call: pg_sys::FunctionCallInfo, before: bool) -> Result<Self> {
+        let wrong = || {
+            Error::state(
+                "this trigger function is called in another way than the memory store does",
+            )
+            .hint(
+                "memory_init() and memory_migrate() make the triggers of the store; drop this one.",
+            )
+        };
+        // SAFETY: PostgreSQL hands every function its call information, which says whether it is called as a trigger, and
+        // then holds the trigger's data.
+        let data = unsafe {
+            if !trigger_support::called_as_trigger(call) {
+                return Err(wrong());
+            }
+            &*(*call).context.cast::<pg_sys::TriggerData>()
+        };
         let updated = trigger_support::trigger_fired_by_update(data.tg_event);
         let inserted = trigger_support::trigger_fired_by_insert(data.tg_event);
         let deleted = trigger_support::trigger_fired_by_delete(data.tg_event);
@@ -33,8 +59,7 @@ impl RowChange {
         let in_time = trigger_support::trigger_fired_before(data.tg_event) == before;
         if !for_row || !in_time || !(inserted || updated || deleted) || data.tg_trigtuple.is_null()
         {
-            return Err(Error::state("this trigger function is fired in another way than the memory store fires it")
-                .hint("Drop the trigger; memory_init() and memory_migrate() make the triggers of the store."));
+            return Err(wrong());
         }
         // SAFETY: PostgreSQL hands a row-level trigger an open relation and valid tuples, which outlive the call.
         unsafe {
@@ -148,7 +173,7 @@ impl RowChange {
     }
 
     /// The row that PostgreSQL is to go on with: the new one with its edits, or the old one when it is deleted.
-    pub fn finish<'a>(self) -> Option<TriggerRow<'a>> {
+    pub fn finish(self) -> Option<TriggerRow> {
         let mut tuple = self.new.or(self.old)?;
         if !self.edits.is_empty() {
             let mut columns: Vec<c_int> = self.edits.iter().map(|(column, _)| *column).collect();
@@ -174,10 +199,6 @@ impl RowChange {
                 )
             };
         }
-        // SAFETY: the tuple matches the descriptor, whose reference count the copy handles.
-        unsafe {
-            let descriptor = PgTupleDesc::from_pg_copy(self.descriptor);
-            Some(PgHeapTuple::from_heap_tuple(descriptor, tuple))
-        }
+        Some(TriggerRow(tuple))
     }
 }

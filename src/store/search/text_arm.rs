@@ -16,6 +16,7 @@ use crate::store::access::Call;
 
 /// More words than this are a document, not a query; its first ones decide.
 const MOST_WORDS: usize = 64;
+const MOST_CHARACTERS: usize = 20_000;
 /// Phrases and excluded words, each of which every match has to be held against.
 const MOST_DEMANDS: usize = 64;
 /// Matches taken from the server at a time.
@@ -125,6 +126,17 @@ pub fn required(text: &str, call: &Call) -> Result<Option<String>> {
     if demands > MOST_DEMANDS {
         return Err(Error::limit(format!(
             "query has {demands} phrases and exclusions, at most {MOST_DEMANDS} are allowed"
+        )));
+    }
+    if let Some(long) = parsed
+        .phrases
+        .iter()
+        .chain(&parsed.excluded)
+        .map(|phrase| phrase.chars().count())
+        .find(|length| *length > MOST_CHARACTERS)
+    {
+        return Err(Error::limit(format!(
+            "query has a phrase of {long} characters, at most {MOST_CHARACTERS} are allowed"
         )));
     }
     let clause = |text: &String| {
