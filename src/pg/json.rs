@@ -55,6 +55,27 @@ impl Jsonb {
         self.container() & JB_FOBJECT != 0
     }
 
+    /// Whether objects and arrays are nested deeper than `levels`.
+    pub fn depth_over(&self, levels: usize) -> bool {
+        // Each level takes a header and an entry at least; most metadata is too short to be looked at.
+        const LEAST_LEVEL_BYTES: usize = 8;
+        if self.0.len() < levels * LEAST_LEVEL_BYTES {
+            return false;
+        }
+        let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+        self.text().bytes().any(|byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                b'{' | b'[' if !in_string => depth += 1,
+                b'}' | b']' if !in_string => depth -= 1,
+                _ => {}
+            }
+            depth > levels
+        })
+    }
+
     pub fn is_empty_object(&self) -> bool {
         const JB_CMASK: u32 = 0x0fff_ffff;
         self.is_object() && self.container() & JB_CMASK == 0

@@ -15,9 +15,8 @@ pub struct SettingScope {
 impl SettingScope {
     pub fn open() -> Self {
         // SAFETY: only counts a nesting level.
-        SettingScope {
-            level: unsafe { pg_sys::NewGUCNestLevel() },
-        }
+        let level = unsafe { pg_sys::NewGUCNestLevel() };
+        SettingScope { level }
     }
 
     pub fn set(&self, name: &CStr, value: &str) {

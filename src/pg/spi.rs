@@ -101,27 +101,28 @@ impl Arg {
     pub fn vectors(values: &[Option<Vector>], vector_type: pg_sys::Oid) -> Self {
         let (oid, datum) = Vector::array_datum(values, vector_type);
         // SAFETY: a fresh array of that type.
-        Arg {
-            oid,
-            value: unsafe { Value::own(datum, oid) },
-        }
+        let value = unsafe { Value::own(datum, oid) };
+        Arg { oid, value }
     }
 
     /// A row of a table, as a trigger is handed it; `datum` is a fresh copy.
     pub(super) fn composite(datum: pg_sys::Datum, row_type: pg_sys::Oid) -> Self {
         // SAFETY: heap_copy_tuple_as_datum made it for this row type.
+        let value = unsafe { Value::own(datum, row_type) };
         Arg {
             oid: row_type,
-            value: unsafe { Value::own(datum, row_type) },
+            value,
         }
     }
 
     /// An array of JSON objects.
     pub fn jsonb_array(values: Vec<Option<Jsonb>>) -> Self {
+        let datum = Jsonb::array_datum(values);
         // SAFETY: a fresh array of that type.
+        let value = unsafe { Value::own(datum, pg_sys::JSONBARRAYOID) };
         Arg {
             oid: pg_sys::JSONBARRAYOID,
-            value: unsafe { Value::own(Jsonb::array_datum(values), pg_sys::JSONBARRAYOID) },
+            value,
         }
     }
 
@@ -191,8 +192,8 @@ struct Plans {
 
 thread_local! {
     static PLANS: RefCell<Plans> = RefCell::default();
-    /// Statements that are executing now, one inside the other by way of triggers: no plan may be freed meanwhile.
-    static EXECUTING: Cell<usize> = const { Cell::new(0) };
+    /// Plans that are executing now, one inside the other by way of triggers: none of them may be freed meanwhile.
+    static EXECUTING: RefCell<Vec<pg_sys::SPIPlanPtr>> = const { RefCell::new(Vec::new()) };
     static FORGET: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -210,25 +211,27 @@ fn forget_plans_now() {
     });
 }
 
-/// Counts a statement as executing until it ends, be it by a panic.
+/// Notes a plan as executing until it ends, be it by a panic.
 struct Executing;
 
 impl Executing {
-    fn begin() -> Self {
-        EXECUTING.set(EXECUTING.get() + 1);
+    fn begin(plan: pg_sys::SPIPlanPtr) -> Self {
+        EXECUTING.with_borrow_mut(|executing| executing.push(plan));
         Executing
     }
 }
 
 impl Drop for Executing {
     fn drop(&mut self) {
-        EXECUTING.set(EXECUTING.get() - 1);
+        EXECUTING.with_borrow_mut(|executing| {
+            executing.pop();
+        });
     }
 }
 
 fn plan(sql: &str, planning: Planning, args: &[Arg]) -> pg_sys::SPIPlanPtr {
-    let idle = EXECUTING.get() == 0;
-    if idle && FORGET.replace(false) {
+    let executing = EXECUTING.with_borrow(Clone::clone);
+    if executing.is_empty() && FORGET.replace(false) {
         forget_plans_now();
     }
     let found = PLANS.with_borrow_mut(|plans| {
@@ -262,16 +265,16 @@ fn plan(sql: &str, planning: Planning, args: &[Arg]) -> pg_sys::SPIPlanPtr {
         plan
     };
     PLANS.with_borrow_mut(|plans| {
-        if idle
-            && plans.by_statement.len() >= MAX_PLANS
+        if plans.by_statement.len() >= MAX_PLANS
             && let Some(oldest) = plans
                 .by_statement
                 .iter()
+                .filter(|(_, kept)| !executing.contains(&kept.plan))
                 .min_by_key(|(_, kept)| kept.used)
                 .map(|(key, _)| key.clone())
             && let Some(kept) = plans.by_statement.remove(&oldest)
         {
-            // SAFETY: as in `forget_plans_now`.
+            // SAFETY: as in `forget_plans_now`, but that others may be executing: this one is not.
             unsafe { pg_sys::SPI_freeplan(kept.plan) };
         }
         plans.clock += 1;
@@ -316,7 +319,7 @@ impl Session {
     ) {
         let plan = plan(sql, planning, args);
         let (mut values, nulls) = datums(args);
-        let _executing = Executing::begin();
+        let _executing = Executing::begin(plan);
         // SAFETY: as in `run`; the portal ends with the transaction if `work` panics. A batch's tuple table is freed after
         // `work` has seen it, and `Rows` cannot outlive the closure.
         unsafe {
@@ -360,7 +363,7 @@ impl Session {
 
     fn run(&self, plan: pg_sys::SPIPlanPtr, read_only: bool, args: &[Arg]) -> Rows<'_> {
         let (mut values, nulls) = datums(args);
-        let _executing = Executing::begin();
+        let _executing = Executing::begin(plan);
         // SAFETY: the plan is kept and was prepared for these argument types (the statement's text decides them, and plans
         // are forgotten when a type's id changes); `values` and `nulls` outlive the call.
         unsafe {
@@ -425,7 +428,15 @@ impl Rows<'_> {
     pub fn required<T: FromDatum>(&self, row: usize, column: usize) -> T {
         match self.get(row, column) {
             Some(value) => value,
-            None => panic!("column {column} of row {row} is NULL"),
+            None => {
+                pgrx::ereport!(
+                    pgrx::PgLogLevel::ERROR,
+                    pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                    "a column of the memory store is NULL that never is",
+                    "The tables of the store were altered."
+                );
+                unreachable!("an error does not return")
+            }
         }
     }
 }

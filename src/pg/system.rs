@@ -110,6 +110,12 @@ pub fn check_for_interrupts() {
     pgrx::check_for_interrupts!();
 }
 
+/// Tells every session, when the transaction commits, that a table is not what it was.
+pub fn announce_change(table: pg_sys::Oid) {
+    // SAFETY: queues an invalidation message.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(table) };
+}
+
 /// Makes this backend's caches see what other transactions committed.
 pub fn accept_changes_by_others() {
     // SAFETY: PostgreSQL does the same whenever it locks a table.
@@ -130,6 +136,21 @@ pub fn text_search_config(name: &str) -> Option<pg_sys::Oid> {
         pg_sys::get_ts_config_oid(names, true)
     };
     (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// The name of a text search configuration with its schema, as SQL spells it; without it for PostgreSQL's own.
+pub fn qualified_config_name(config: pg_sys::Oid) -> String {
+    let sql = "SELECT CASE WHEN n.nspname = 'pg_catalog' THEN quote_ident(c.cfgname) ELSE format('%I.%I', n.nspname, c.cfgname) END
+               FROM pg_catalog.pg_ts_config c JOIN pg_catalog.pg_namespace n ON n.oid = c.cfgnamespace WHERE c.oid = $1";
+    super::spi::connect(|session| {
+        session
+            .read(
+                sql,
+                super::spi::Planning::Auto,
+                &[super::spi::Arg::oid(config)],
+            )
+            .required(0, 1)
+    })
 }
 
 /// The owner of a table.

@@ -39,14 +39,19 @@ pub extern "C-unwind" fn memory_ext_launcher_main(_arg: pg_sys::Datum) {
         reload_if_asked();
         for (database, name) in BackgroundWorker::transaction(databases) {
             if BackgroundWorker::sigterm_received() {
-                break;
+                leave();
             }
             visit(database, &name);
         }
     }
-    // Not 0, which would tell the postmaster that the launcher is never wanted again.
+    leave();
+}
+
+/// Ends the launcher. Not with 0, which would tell the postmaster that it is never wanted again.
+fn leave() -> ! {
     // SAFETY: the end of the process, outside any transaction.
     unsafe { pg_sys::proc_exit(1) };
+    unreachable!("proc_exit returned")
 }
 
 fn reload_if_asked() {

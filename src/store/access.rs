@@ -209,7 +209,7 @@ pub fn right_of(store: &Store, role: pg_sys::Oid, project: &str, need: Privilege
     }
     let sql = store.sql(
         "SELECT g.agent_id, g.privilege FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role
-         WHERE g.project_id IN ($1, '*') AND pg_has_role($2, r.oid, 'MEMBER')",
+         WHERE g.project_id IN ($1, '*') AND pg_has_role($2, r.oid, 'USAGE')",
     );
     let grants: Vec<(Option<String>, Privilege)> = spi::connect(|session| {
         let rows = session.read(&sql, Planning::Auto, &[project.into(), spi::Arg::oid(role)]);
@@ -244,7 +244,7 @@ pub fn right_anywhere(store: &Store, role: pg_sys::Oid) -> Right {
         return Right::Free { admin: true };
     }
     let sql = store.sql(
-        "SELECT FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role WHERE pg_has_role($1, r.oid, 'MEMBER') LIMIT 1",
+        "SELECT FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role WHERE pg_has_role($1, r.oid, 'USAGE') LIMIT 1",
     );
     let granted = spi::connect(|session| {
         !session

@@ -20,7 +20,8 @@ pub fn report(call: &Call, search: &Search) -> Value {
         "mode": search.mode.name(),
         "path": arms.path.map_or("none", Path::name),
         "population": arms.population,
-        "rows_scanned": scanned,
+        // Rows that were passed over are none of the business of somebody who may not see them.
+        "rows_scanned": scanned.filter(|_| call.access.is_admin()),
         "fallback": arms.fallback,
         // Every matching row was found or compared, or the index gave as many rows as were asked for.
         "complete": arms.path != Some(Path::Hnsw) || arms.fallback || arms.vector.len() >= search.k,
@@ -38,7 +39,7 @@ pub fn report(call: &Call, search: &Search) -> Value {
             "max_scan_tuples": guc::max_scan_tuples(),
         },
         "timings_ms": { "vector": arms.vector_ms, "text": arms.text_ms, "total": total_ms },
-        "plan": plan.map(|plan| outline(&plan[0]["Plan"])),
+        "plan": plan.filter(|_| call.access.is_admin()).map(|plan| outline(&plan[0]["Plan"])),
     })
 }
 

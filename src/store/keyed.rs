@@ -102,7 +102,7 @@ fn change_existing(
 ) -> Result<Option<String>> {
     let sql = call.store.sql(
         "SELECT id, expires_at IS NOT NULL AND expires_at <= now() FROM @s@.memories
-         WHERE project_id = $1 AND namespace = $2 AND key = $3 AND deleted_at IS NULL FOR UPDATE",
+         WHERE project_id = $1 AND namespace = $2 AND key = $3 AND deleted_at IS NULL FOR NO KEY UPDATE",
     );
     let rows = session.write(&sql, &[call.project().into(), namespace.into(), key.into()]);
     let Some(id) = rows.get::<String>(0, 1) else {

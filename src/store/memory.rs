@@ -343,7 +343,13 @@ pub fn check_importance(importance: f32) -> Result<()> {
 /// Metadata is an object; what it holds is the caller's.
 pub fn check_metadata(metadata: &Jsonb) -> Result<()> {
     if metadata.is_object() {
-        return Ok(());
+        const DEEPEST: usize = 100;
+        return match metadata.depth_over(DEEPEST) {
+            false => Ok(()),
+            true => Err(Error::limit(format!(
+                "metadata is nested deeper than {DEEPEST} levels"
+            ))),
+        };
     }
     Err(Error::argument("metadata is not a JSON object").hint("Write it as {\"key\": value}."))
 }

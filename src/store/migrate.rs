@@ -80,7 +80,7 @@ pub struct Wish {
 impl Wish {
     fn parameters(self) -> Result<Parameters> {
         let default = Parameters::default();
-        let parameters = Parameters {
+        let mut parameters = Parameters {
             dimensions: self.dimensions.unwrap_or(default.dimensions),
             embedder: self
                 .embedder
@@ -108,13 +108,15 @@ impl Wish {
                 parameters.hnsw_ef_construction, parameters.hnsw_m
             )));
         }
-        if system::text_search_config(&parameters.text_search_config).is_none() {
+        let Some(config) = system::text_search_config(&parameters.text_search_config) else {
             return Err(Error::argument(format!(
                 "unknown text search configuration {:?}",
                 parameters.text_search_config
             ))
             .hint("SELECT cfgname FROM pg_ts_config lists them."));
-        }
+        };
+        // The caller's search path found it; from now on its name has to be enough.
+        parameters.text_search_config = system::qualified_config_name(config);
         Ok(parameters)
     }
 
@@ -281,6 +283,8 @@ pub fn migrate() -> Result<(i32, Vec<i32>)> {
             quietly(|| run(session, &store.identity, &parameters, migration.rules));
         }
         run_all(session, &store.identity, &parameters, &MIGRATIONS[done..]);
+        // Other sessions look at the store again.
+        system::announce_change(store.memories);
         MIGRATIONS[done..]
             .iter()
             .map(|migration| migration.number)

@@ -113,7 +113,7 @@ fn settle_keys(
     let sql = call.store.sql(&format!(
         "SELECT {HOLDER}, m.namespace, m.key FROM @s@.memories m
          WHERE m.project_id = $1 AND m.deleted_at IS NULL AND (m.namespace, m.key) IN (SELECT * FROM unnest($2, $3))
-         ORDER BY m.namespace, m.key FOR UPDATE OF m"
+         ORDER BY m.namespace, m.key FOR NO KEY UPDATE OF m"
     ));
     let namespaces: Vec<String> = keyed
         .iter()
@@ -190,7 +190,7 @@ fn settle_contents(
     }
     let sql = call.store.sql(&format!(
         "SELECT {HOLDER}, m.dedupe_hash FROM @s@.memories m
-         WHERE m.project_id = $1 AND m.dedupe_hash = ANY ($2) AND m.deleted_at IS NULL ORDER BY m.dedupe_hash FOR UPDATE OF m"
+         WHERE m.project_id = $1 AND m.dedupe_hash = ANY ($2) AND m.deleted_at IS NULL ORDER BY m.dedupe_hash FOR NO KEY UPDATE OF m"
     ));
     let hashes: Vec<Option<Vec<u8>>> = hashed.iter().map(|(_, hash)| Some(hash.clone())).collect();
     let rows = session.write(&sql, &[call.project().into(), hashes.into()]);
@@ -257,7 +257,7 @@ fn patched(holder: &Holder, patches: &[Jsonb]) -> Result<Option<String>> {
 pub fn live_equal(call: &Call, session: &Session, hash: &[u8; 32], except: &str) -> Option<String> {
     let sql = call.store.sql(&format!(
         "SELECT {HOLDER} FROM @s@.memories m
-         WHERE m.project_id = $1 AND m.dedupe_hash = $2 AND m.deleted_at IS NULL AND m.id <> $3 FOR UPDATE OF m"
+         WHERE m.project_id = $1 AND m.dedupe_hash = $2 AND m.deleted_at IS NULL AND m.id <> $3 FOR NO KEY UPDATE OF m"
     ));
     let rows = session.write(
         &sql,
@@ -276,7 +276,7 @@ pub fn key_is_taken(
 ) -> bool {
     let sql = call.store.sql(&format!(
         "SELECT {HOLDER} FROM @s@.memories m
-         WHERE m.project_id = $1 AND m.namespace = $2 AND m.key = $3 AND m.deleted_at IS NULL AND m.id <> $4 FOR UPDATE OF m"
+         WHERE m.project_id = $1 AND m.namespace = $2 AND m.key = $3 AND m.deleted_at IS NULL AND m.id <> $4 FOR NO KEY UPDATE OF m"
     ));
     let rows = session.write(
         &sql,

@@ -62,7 +62,37 @@ pub fn check() -> Result<Vec<Finding>> {
                 &[],
             )
             .get(0, 1);
+        let orphan_grants: Option<String> = session
+            .read(
+                &store.sql(
+                    "SELECT string_agg(DISTINCT g.role, ', ') FROM @s@.memory_grants g
+                     WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = g.role)",
+                ),
+                Planning::Auto,
+                &[],
+            )
+            .get(0, 1);
+        let disabled_triggers: Option<String> = session
+            .read(
+                "SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                 WHERE c.relnamespace = $1 AND t.tgname LIKE 'memory\\_%' AND NOT t.tgisinternal AND t.tgenabled NOT IN ('O', 'A')",
+                Planning::Auto,
+                &[Arg::oid(schema_oid)],
+            )
+            .get(0, 1);
         vec![
+            found(
+                orphan_grants,
+                "a grant names a role that does not exist",
+                "error",
+                "memory_revoke() it: a new role of that name would have its rights.",
+            ),
+            found(
+                disabled_triggers,
+                "a trigger of the store is disabled",
+                "error",
+                "ALTER TABLE ... ENABLE TRIGGER.",
+            ),
             on(
                 superuser,
                 "caller is superuser",

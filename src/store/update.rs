@@ -143,7 +143,7 @@ fn lock_where(
 ) -> Result<Option<Locked>> {
     conditions.equal("id", Some(id));
     let sql = call.store.sql(&format!(
-        "SELECT {LOCKED} FROM @s@.memories m WHERE {} FOR UPDATE OF m",
+        "SELECT {LOCKED} FROM @s@.memories m WHERE {} FOR NO KEY UPDATE OF m",
         conditions.sql()
     ));
     let found = locked(&session.write(&sql, &conditions.args));

@@ -168,11 +168,16 @@ impl Terms {
     fn of(text: &str, call: &Call) -> Option<Terms> {
         let mut parsed = query::parse(text);
         parsed.words.append(&mut parsed.phrases);
-        let mut lexemes: Vec<String> =
-            tsvector::lexemes(call.store.config, &parsed.words.join(" "))
-                .into_iter()
-                .map(|(lexeme, _)| lexeme)
-                .collect();
+        let words: String = parsed
+            .words
+            .join(" ")
+            .chars()
+            .take(MOST_CHARACTERS)
+            .collect();
+        let mut lexemes: Vec<String> = tsvector::lexemes(call.store.config, &words)
+            .into_iter()
+            .map(|(lexeme, _)| lexeme)
+            .collect();
         lexemes.truncate(MOST_WORDS);
         if lexemes.is_empty() {
             return None;

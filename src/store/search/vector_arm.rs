@@ -2,7 +2,7 @@
 
 use super::path::{self, Path};
 use super::{Search, population};
-use crate::pg::guc;
+use crate::pg::guc::{self, VectorPath};
 use crate::pg::owner::SettingScope;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
 use crate::pg::vector::Vector;
@@ -80,8 +80,11 @@ fn sketched(shape: &Shape<'_>, session: &Session) -> Nearest {
         }
     }
     // With good sketches one in a hundred stands in the second half.
-    if late > 1 + nearest.len() / 20 {
-        return shape.exact().found(session, Path::Exact);
+    if late > 1 + nearest.len() / 20 && guc::vector_path() == VectorPath::Auto {
+        return Nearest {
+            fallback: true,
+            ..shape.exact().found(session, Path::Sketch)
+        };
     }
     // Fewer than asked for and fewer than were let through: there are no more.
     Nearest {
