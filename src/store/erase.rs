@@ -40,7 +40,7 @@ pub fn forget(
 ) -> Result<serde_json::Value> {
     if what.ids.is_none() && what.before.is_none() && what.filters.narrow_nothing() {
         return Err(Error::argument("memory_forget was given no filter")
-            .hint("Say which memories: ids, user_id, namespace, ...."));
+            .hint("Say which memories, by ids, user_id, namespace or another filter."));
     }
     let mut conditions = Conditions::default();
     conditions.equal("project_id", Some(call.project()));
