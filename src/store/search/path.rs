@@ -32,7 +32,7 @@ const SKETCH_ROW: f64 = 1.3;
 /// An HNSW search: getting to the neighbourhood, then each row visited.
 const HNSW_START: f64 = 700.0;
 const HNSW_VISIT: f64 = 14.0;
-const LEAST_EF: f64 = 50.0;
+const LEAST_EF: f64 = 80.0;
 const MOST_EF: f64 = 1000.0;
 
 /// Comparing a row's vector.
