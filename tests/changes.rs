@@ -427,6 +427,22 @@ fn expire_removes_ended_rows_of_all_projects_in_batches() {
     );
 }
 
+#[test]
+fn c10_nothing_fresh_is_removed_by_the_default_thresholds() {
+    let mut sql = store();
+    sql.run(
+        "SELECT memory_add('never used', importance => 0); SELECT memory_add('of any type', memory_type => 'progress');
+         SELECT memory_add('ends next year', ttl => '1 year'); SELECT memory_add('ends soon', ttl => '1 minute');
+         SELECT memory_add('deleted today', id => 'deleted'); SELECT memory_delete('deleted');
+         SELECT memory_add('old but without an end', id => 'old'); UPDATE memories SET created_at = now() - interval '9 years' WHERE id = 'old'",
+    );
+
+    assert_eq!(sql.one::<i64>("SELECT memory_expire()", &[]), 0);
+
+    assert_eq!(sql.one::<i64>("SELECT memory_count()", &[]), 5);
+    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories", &[]), 6);
+}
+
 // --- history
 
 #[test]

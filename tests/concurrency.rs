@@ -433,27 +433,6 @@ fn the_first_adds_of_eight_sessions_make_one_store() {
 }
 
 #[test]
-fn a_session_notices_that_the_store_was_dropped_and_made_anew() {
-    let database = database();
-    let (mut one, mut two) = (database.connect(), database.connect());
-    one.run("SELECT memory_add('in the old store'); SELECT * FROM memory_search('old store')");
-
-    two.run("SET client_min_messages = warning; DROP EXTENSION memory_ext CASCADE;
-             DROP TABLE memories, memory_history, memory_events, memory_usage, memory_models, embedding_cache, memory_grants, memory_key_aliases, memory_migrations CASCADE;
-             CREATE EXTENSION memory_ext; SELECT memory_init(dimensions => 32)");
-
-    let id: String = one.one("SELECT memory_add('in the new store')", &[]);
-    assert_eq!(
-        one.column::<String>("SELECT id FROM memory_search('new store')", &[]),
-        [id]
-    );
-    assert_eq!(
-        one.one::<i32>("SELECT vector_dims(embedding) FROM memories", &[]),
-        32
-    );
-}
-
-#[test]
 fn expiry_leaves_locked_rows_to_the_next_run_and_waits_for_nobody() {
     let database = database();
     let mut sql = database.connect();

@@ -48,6 +48,10 @@ fn a_store_of_an_ordinary_role_is_that_roles() {
         .says(&keeper)
         .hints("memory_init")
         .well_formed();
+    owner
+        .refused("SELECT memory_add('x')", &[])
+        .is("42501")
+        .hints("memory_init");
     superuser.run(&format!("GRANT CREATE ON SCHEMA public TO {keeper}"));
 
     owner.run("SELECT memory_init(dimensions => 64)");

@@ -143,7 +143,7 @@ fn recalls(sql: &mut Client, queries: usize) -> Vec<(&'static str, f64)> {
 fn c15_k_rows_and_recall_at_every_selectivity() {
     let mut sql = large().database.connect();
 
-    for (label, recall) in recalls(&mut sql, 30) {
+    for (label, recall) in recalls(&mut sql, 100) {
         println!("auto {label}: recall@10 {recall:.3}");
         assert!(recall >= 0.98, "{label}: recall@10 is {recall}");
     }
@@ -155,7 +155,7 @@ fn c15_every_forced_path_gives_k_rows_and_exact_gives_the_nearest() {
 
     for (path, least) in [("exact", 1.0), ("sketch", 0.9), ("hnsw", 0.9)] {
         sql.run(&format!("SET memory_ext.vector_path = '{path}'"));
-        for (label, recall) in recalls(&mut sql, 8) {
+        for (label, recall) in recalls(&mut sql, 30) {
             println!("{path} {label}: recall@10 {recall:.3}");
             assert!(recall >= least, "{path} {label}: recall@10 is {recall}");
         }
@@ -262,7 +262,9 @@ fn dead_neighbours_do_not_crowd_out_the_living() {
 
     for path in ["auto", "hnsw"] {
         let mut transaction = sql.transaction().expect("begin");
-        transaction.run(&format!("SET LOCAL memory_ext.vector_path = '{path}'"));
+        transaction.run(&format!(
+            "SET LOCAL memory_ext.vector_path = '{path}'; SET LOCAL memory_ext.ef_search = 200"
+        ));
         transaction
             .execute(
                 "UPDATE memories SET deleted_at = now() WHERE id = ANY ($1)",
@@ -293,6 +295,7 @@ fn a_search_sees_what_its_own_transaction_has_just_added() {
     let mut sql = large().database.connect();
     let query = query(&mut Random::seeded(17), &large().vectors);
     let mut transaction = sql.transaction().expect("begin");
+    transaction.run("SET LOCAL memory_ext.ef_search = 200");
 
     for path in ["auto", "exact", "sketch", "hnsw"] {
         transaction.run(&format!("SET LOCAL memory_ext.vector_path = '{path}'"));
