@@ -321,7 +321,7 @@ fn embedding_cache_rows_lets_equal_content_take_a_vector_that_came_before() {
 
 // --- settings of the worker
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(30);
 
 fn preloaded(settings: &[&'static str]) -> Cluster {
     Cluster::start(Options {
