@@ -175,11 +175,11 @@ fn expired_memories_vanish_on_a_standby_by_the_clock_alone() {
     let cluster = primary.standby();
     let mut standby = cluster.connect(&database.name);
 
-    writer.run("SELECT memory_add('short lived', ttl => '3 seconds')");
+    writer.run("SELECT memory_add('short lived', ttl => '6 seconds')");
     catch_up(&mut writer, &mut standby);
     assert_eq!(standby.one::<i64>("SELECT memory_count()", &[]), 1);
 
-    wait_until("the memory has expired", Duration::from_secs(10), || {
+    wait_until("the memory has expired", Duration::from_secs(30), || {
         standby.one::<i64>("SELECT memory_count()", &[]) == 0
     });
     assert_eq!(

@@ -223,7 +223,7 @@ fn a_killed_launcher_comes_back() {
     });
     cluster.wait_ready();
     let mut sql = database.connect();
-    wait_until("a new launcher runs", Duration::from_secs(30), || {
+    wait_until("a new launcher runs", Duration::from_secs(60), || {
         launchers(&mut sql).iter().any(|pid| *pid != killed)
     });
     add_expired(&mut sql, 3);
@@ -240,7 +240,7 @@ fn a_terminated_launcher_comes_back() {
     sql.query("SELECT pg_terminate_backend($1)", &[&terminated])
         .expect("terminated");
 
-    wait_until("a new launcher runs", Duration::from_secs(30), || {
+    wait_until("a new launcher runs", Duration::from_secs(60), || {
         launchers(&mut sql).iter().any(|pid| *pid != terminated)
     });
     add_expired(&mut sql, 3);
@@ -304,7 +304,7 @@ fn a_standby_runs_no_worker_until_it_is_promoted() {
 
     standby.promote();
 
-    wait_until("the launcher runs", Duration::from_secs(30), || {
+    wait_until("the launcher runs", Duration::from_secs(60), || {
         launchers(&mut there).len() == 1
     });
     wait_for_rows(&mut there, 1);
