@@ -32,7 +32,11 @@ const SKETCH_ROW: f64 = 1.3;
 /// An HNSW search: getting to the neighbourhood, then each row visited.
 const HNSW_START: f64 = 700.0;
 const HNSW_VISIT: f64 = 14.0;
-const LEAST_EF: f64 = 80.0;
+const LEAST_EF: f64 = 40.0;
+/// A narrow list is now and then caught in a neighbourhood that is not the query's. Such an answer is known by its best row
+/// being far from the query, and a list of this width does not get caught.
+const WIDE_EF: u32 = 200;
+const FAR: f64 = 0.5;
 const MOST_EF: f64 = 1000.0;
 
 /// Comparing a row's vector.
@@ -58,6 +62,11 @@ fn visits(fetch: usize, share: f64) -> f64 {
 /// The HNSW candidate list: as wide as the rows to visit.
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
     guc::ef_search().unwrap_or_else(|| visits(fetch, share).ceil().clamp(LEAST_EF, MOST_EF) as u32)
+}
+
+/// The width to search again with, if `best`, the similarity of the best row found, says that the list may have been caught.
+pub fn wider(ef_search: u32, best: f64) -> Option<u32> {
+    (best < FAR && ef_search < WIDE_EF && guc::ef_search().is_none()).then_some(WIDE_EF)
 }
 
 /// Rows of the searched set up to which all vectors are compared.

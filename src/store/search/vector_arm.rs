@@ -45,9 +45,7 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
         let mut found = match chosen {
             Path::Exact => shape.exact().found(session, Path::Exact),
             Path::Sketch => sketched(&shape, session),
-            Path::Hnsw => shape
-                .hnsw(path::ef_search(fetch, share))
-                .found(session, Path::Hnsw),
+            Path::Hnsw => indexed(&shape, session, path::ef_search(fetch, share)),
         };
         // Fewer than asked for: the index stopped before it found them all, unless there are no more. Comparing settles it.
         if chosen == Path::Hnsw && found.nearest.len() < fetch {
@@ -60,6 +58,19 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
         found.population = Some(population.rows);
         found
     })
+}
+
+/// Follows the index, a second time with a wider list if the first may have missed the neighbourhood.
+fn indexed(shape: &Shape<'_>, session: &Session, ef_search: u32) -> Nearest {
+    let found = shape.hnsw(ef_search).found(session, Path::Hnsw);
+    let best = found
+        .nearest
+        .first()
+        .map_or(0.0, |(_, similarity)| *similarity);
+    match path::wider(ef_search, best) {
+        Some(wider) => shape.hnsw(wider).found(session, Path::Hnsw),
+        None => found,
+    }
 }
 
 /// Compares sketches, then the best of them by vector. If true neighbours stand far down among the best sketches, sketches
