@@ -121,17 +121,16 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_models (
 
 CREATE UNIQUE INDEX IF NOT EXISTS ux_memory_models_active ON @schema@.memory_models (active) WHERE active;
 
--- Vectors that callers of an 'external' store have brought before, by content.
-CREATE TABLE IF NOT EXISTS @schema@.embedding_cache (
+-- Vectors that callers of an 'external' store have brought before, by content. Not worth its share of the WAL: after a crash it
+-- is empty, and fills again. No index on last_used: counting a hit stays a HOT update.
+CREATE UNLOGGED TABLE IF NOT EXISTS @schema@.embedding_cache (
     model text COLLATE "C" NOT NULL,
     content_hash bytea NOT NULL,
     embedding @vector@.vector(@dimensions@) NOT NULL,
     hits bigint NOT NULL DEFAULT 0,
     last_used timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model, content_hash)
-);
-
-CREATE INDEX IF NOT EXISTS ix_embedding_cache_last_used ON @schema@.embedding_cache (last_used);
+) WITH (fillfactor = 90);
 
 CREATE TABLE IF NOT EXISTS @schema@.memory_grants (
     role text NOT NULL,

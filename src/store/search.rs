@@ -219,6 +219,11 @@ impl Search {
         }
     }
 
+    /// Whether the nearest vectors are the answer, so that their rows may be read as they are met.
+    fn is_nearest_only(&self) -> bool {
+        self.mode == Mode::Vector && !self.reranks()
+    }
+
     fn reranks(&self) -> bool {
         self.recency_half_life_seconds.is_some()
             || self.importance_weight > 0.0
@@ -232,8 +237,8 @@ impl Search {
 
     /// Finds the memories, and keeps what each arm found.
     pub fn run_explained(&self, call: &Call) -> (Vec<Hit>, Arms) {
-        let arms = arms::find(self, call);
-        let hits = rank::hits(self, call, &arms);
+        let mut arms = arms::find(self, call);
+        let hits = rank::hits(self, call, &mut arms);
         (hits, arms)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::path::Path;
-use super::{Mode, Search, text_arm, vector_arm};
+use super::{Hit, Mode, Search, text_arm, vector_arm};
 use crate::store::access::Call;
 
 /// What was found before ranking.
@@ -11,6 +11,8 @@ use crate::store::access::Call;
 pub struct Arms {
     /// Every candidate's id; the arms speak of them by number.
     pub ids: Vec<String>,
+    /// The candidates' rows by id, where the vector arm could read them on the way; otherwise empty.
+    pub rows: HashMap<String, Hit>,
     /// Candidate and cosine similarity, best first.
     pub vector: Vec<(u32, f64)>,
     /// Candidate and BM25 score, best first.
@@ -76,6 +78,11 @@ pub fn find(search: &Search, call: &Call) -> Arms {
         arms.population = found.population;
         arms.fallback = found.fallback;
         arms.vector_statement = Some(found.statement);
+        arms.rows = found
+            .rows
+            .into_iter()
+            .map(|hit| (hit.id.clone(), hit))
+            .collect();
         arms.vector = found
             .nearest
             .into_iter()
@@ -99,7 +106,7 @@ pub fn find(search: &Search, call: &Call) -> Arms {
     if search.mode == Mode::Hybrid
         && let Some(embedding) = &search.embedding
     {
-        complete_similarities(search, call, embedding, &mut arms, &numbers);
+        complete_similarities(call, embedding, &mut arms, &numbers);
     }
     arms.ids = numbers.ids;
     arms
@@ -107,7 +114,6 @@ pub fn find(search: &Search, call: &Call) -> Arms {
 
 /// What only the text arm found has a similarity too: without it, fusion would take it for unlike the query.
 fn complete_similarities(
-    search: &Search,
     call: &Call,
     embedding: &crate::pg::vector::Vector,
     arms: &mut Arms,
@@ -118,7 +124,7 @@ fn complete_similarities(
     if missing.is_empty() {
         return;
     }
-    let by_id: HashMap<String, f64> = vector_arm::similarities(search, call, embedding, missing)
+    let by_id: HashMap<String, f64> = vector_arm::similarities(call, embedding, missing)
         .into_iter()
         .collect();
     for (number, id) in numbers.ids.iter().enumerate().skip(known) {

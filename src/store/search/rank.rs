@@ -11,7 +11,7 @@ use crate::pg::system;
 use crate::pg::vector::Vector;
 use crate::store::access::Call;
 
-pub fn hits(search: &Search, call: &Call, arms: &Arms) -> Vec<Hit> {
+pub fn hits(search: &Search, call: &Call, arms: &mut Arms) -> Vec<Hit> {
     let mut scored = fused(search, arms);
     // Ties by id, so that equal questions have equal answers.
     let by_score = |a: &(u32, f64), b: &(u32, f64)| {
@@ -22,7 +22,7 @@ pub fn hits(search: &Search, call: &Call, arms: &Arms) -> Vec<Hit> {
     if !search.reranks() {
         scored.truncate(search.k);
     }
-    let mut rows = fetch(search, call, arms, &scored);
+    let mut rows = fetch(call, arms, &scored);
     if search.recency_half_life_seconds.is_some() || search.importance_weight > 0.0 {
         for hit in &mut rows {
             hit.score = boosted(search, hit);
@@ -83,32 +83,33 @@ fn boosted(search: &Search, hit: &Hit) -> f64 {
     score
 }
 
+/// What is read of a found row, from the alias `m`.
+pub const COLUMNS: &str = "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END AS content, m.key, m.memory_type, m.scope,
+    m.agent_id, m.namespace, m.metadata, m.created_at, m.expires_at, m.importance";
+
 /// The rows, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's part of another index.
-fn fetch(search: &Search, call: &Call, arms: &Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
-    if scored.is_empty() {
-        return Vec::new();
+fn fetch(call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
+    let mut found = std::mem::take(&mut arms.rows);
+    if found.is_empty() && !scored.is_empty() {
+        let sql = call.store.sql(&format!(
+            "SELECT {COLUMNS} FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1"
+        ));
+        let ids: Vec<String> = scored
+            .iter()
+            .map(|(candidate, _)| arms.ids[*candidate as usize].clone())
+            .collect();
+        found = call.sql(|session| {
+            let rows = session.read(
+                &sql,
+                Planning::Generic,
+                &[call.project().into(), ids.into()],
+            );
+            (0..rows.len())
+                .map(|row| hit(&rows, row))
+                .map(|hit| (hit.id.clone(), hit))
+                .collect()
+        });
     }
-    let _ = search;
-    let sql = call.store.sql(
-        "SELECT m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END, m.key, m.memory_type, m.scope, m.agent_id, m.namespace, m.metadata,
-                m.created_at, m.expires_at, m.importance
-         FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
-    );
-    let ids: Vec<String> = scored
-        .iter()
-        .map(|(candidate, _)| arms.ids[*candidate as usize].clone())
-        .collect();
-    let mut found: HashMap<String, Hit> = call.sql(|session| {
-        let rows = session.read(
-            &sql,
-            Planning::Generic,
-            &[call.project().into(), ids.into()],
-        );
-        (0..rows.len())
-            .map(|row| hit(&rows, row))
-            .map(|hit| (hit.id.clone(), hit))
-            .collect()
-    });
     scored
         .iter()
         .filter_map(|&(candidate, score)| {
@@ -121,7 +122,8 @@ fn fetch(search: &Search, call: &Call, arms: &Arms, scored: &[(u32, f64)]) -> Ve
         .collect()
 }
 
-fn hit(rows: &Rows<'_>, row: usize) -> Hit {
+/// A row that begins with COLUMNS.
+pub fn hit(rows: &Rows<'_>, row: usize) -> Hit {
     Hit {
         id: rows.required(row, 1),
         content: rows.required(row, 2),
@@ -139,6 +141,9 @@ fn hit(rows: &Rows<'_>, row: usize) -> Hit {
         text_rank: None,
     }
 }
+
+/// Columns of COLUMNS; what a statement adds comes behind them.
+pub const COLUMN_COUNT: usize = 11;
 
 /// Maximal marginal relevance over the candidates' vectors. Its work grows with candidates times k, so both are bounded.
 fn diverse(search: &Search, call: &Call, mut rows: Vec<Hit>) -> Vec<Hit> {

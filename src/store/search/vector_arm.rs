@@ -1,7 +1,7 @@
 //! The nearest vectors, by one of three statements.
 
 use super::path::{self, Path};
-use super::{Search, population};
+use super::{Hit, Search, population, rank};
 use crate::pg::guc::{self, VectorPath};
 use crate::pg::owner::SettingScope;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
@@ -11,6 +11,8 @@ use crate::store::access::Call;
 pub struct Nearest {
     /// Id and cosine similarity, best first.
     pub nearest: Vec<(String, f64)>,
+    /// Their rows, where the statement reads them.
+    pub rows: Vec<Hit>,
     pub path: Path,
     pub population: Option<u64>,
     pub fallback: bool,
@@ -23,6 +25,8 @@ pub struct Statement {
     args: Vec<Arg>,
     planning: Planning,
     hnsw_ef: Option<u32>,
+    /// Whether its rows are whole rows of the answer, the distance behind them.
+    reads_rows: bool,
 }
 
 /// The `fetch` nearest of the searched set.
@@ -100,6 +104,7 @@ fn sketched(shape: &Shape<'_>, session: &Session) -> Nearest {
     // Fewer than asked for and fewer than were let through: there are no more.
     Nearest {
         nearest,
+        rows: Vec::new(),
         path: Path::Sketch,
         population: None,
         fallback: false,
@@ -142,6 +147,7 @@ impl Shape<'_> {
             args,
             planning,
             hnsw_ef,
+            reads_rows: false,
         }
     }
 
@@ -178,12 +184,20 @@ impl Shape<'_> {
         let (args, query, limit) = self.args();
         let conditions = self.search.conditions.sql();
         let distance = format!("m.embedding OPERATOR(@v@.<=>) {query}");
+        // The index scan has each row at hand; another statement would have to look the rows up again.
+        let columns = match self.search.is_nearest_only() {
+            true => rank::COLUMNS,
+            false => "m.id",
+        };
         let sql = format!(
             "WITH nearest AS MATERIALIZED (
-                 SELECT m.id, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit})
-             SELECT id, distance FROM nearest ORDER BY distance + 0::float8, id"
+                 SELECT {columns}, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit})
+             SELECT * FROM nearest ORDER BY distance + 0::float8, id"
         );
-        self.statement(&sql, args, Some(ef_search))
+        Statement {
+            reads_rows: self.search.is_nearest_only(),
+            ..self.statement(&sql, args, Some(ef_search))
+        }
     }
 }
 
@@ -194,8 +208,17 @@ impl Statement {
     }
 
     fn found(self, session: &Session, path: Path) -> Nearest {
+        let found = self.rows(session);
+        let (nearest, rows) = match self.reads_rows {
+            true => (
+                read(&found, rank::COLUMN_COUNT + 1),
+                (0..found.len()).map(|row| rank::hit(&found, row)).collect(),
+            ),
+            false => (read(&found, 2), Vec::new()),
+        };
         Nearest {
-            nearest: read(&self.rows(session)),
+            nearest,
+            rows,
             path,
             population: None,
             fallback: false,
@@ -232,13 +255,14 @@ impl Statement {
     }
 }
 
-fn read(rows: &Rows<'_>) -> Vec<(String, f64)> {
+/// Ids, and similarities from the column that has the distance.
+fn read(rows: &Rows<'_>, distance: usize) -> Vec<(String, f64)> {
     (0..rows.len())
         .filter_map(|row| {
             Some((
                 rows.get(row, 1)?,
                 1.0 - rows
-                    .get::<f64>(row, 2)
+                    .get::<f64>(row, distance)
                     .filter(|distance| distance.is_finite())?,
             ))
         })
@@ -246,24 +270,18 @@ fn read(rows: &Rows<'_>) -> Vec<(String, f64)> {
 }
 
 /// The similarity of each of some memories that has a vector.
-pub fn similarities(
-    search: &Search,
-    call: &Call,
-    embedding: &Vector,
-    ids: Vec<String>,
-) -> Vec<(String, f64)> {
+pub fn similarities(call: &Call, embedding: &Vector, ids: Vec<String>) -> Vec<(String, f64)> {
     let sql = call.store.sql(
         "SELECT m.id, m.embedding OPERATOR(@v@.<=>) $3
          FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1
          WHERE m.embedding IS NOT NULL",
     );
-    let _ = search;
     call.sql(|session| {
         let args = [
             call.project().into(),
             ids.into(),
             Arg::vector(Some(embedding), call.store.identity.vector_type),
         ];
-        read(&session.read(&sql, Planning::Generic, &args))
+        read(&session.read(&sql, Planning::Generic, &args), 2)
     })
 }
