@@ -6,6 +6,7 @@ pub mod guc;
 pub mod identity;
 pub mod json;
 pub mod owner;
+pub mod planner;
 pub mod spi;
 pub mod system;
 pub mod times;

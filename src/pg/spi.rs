@@ -14,7 +14,7 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 use super::json::Jsonb;
 use super::vector::Vector;
 
-/// Plans kept per backend. Search with many combinations of filters makes many statements; beyond this number the least
+/// Plans kept per backend and way of planning. Search with many combinations of filters makes many statements; beyond this number the least
 /// recently used goes, so that a long session's memory stays bounded.
 const MAX_PLANS: usize = 64;
 
@@ -30,6 +30,8 @@ pub enum Planning {
 }
 
 impl Planning {
+    const WAYS: usize = 3;
+
     fn cursor_options(self) -> c_int {
         let options = match self {
             Planning::Auto => 0,
@@ -186,7 +188,8 @@ struct Kept {
 
 #[derive(Default)]
 struct Plans {
-    by_statement: HashMap<(Planning, String), Kept>,
+    /// One map a way of planning, so that a statement is found by its text as it stands.
+    by_statement: [HashMap<String, Kept>; Planning::WAYS],
     clock: u64,
 }
 
@@ -204,7 +207,7 @@ pub fn forget_plans() {
 
 fn forget_plans_now() {
     PLANS.with_borrow_mut(|plans| {
-        for (_, kept) in plans.by_statement.drain() {
+        for (_, kept) in plans.by_statement.iter_mut().flat_map(HashMap::drain) {
             // SAFETY: the plan came from SPI_keepplan, is out of the map, and no statement is executing.
             unsafe { pg_sys::SPI_freeplan(kept.plan) };
         }
@@ -237,14 +240,9 @@ fn plan(sql: &str, planning: Planning, args: &[Arg]) -> pg_sys::SPIPlanPtr {
     let found = PLANS.with_borrow_mut(|plans| {
         plans.clock += 1;
         let clock = plans.clock;
-        // A borrowed key would save this allocation; it is small beside executing a statement.
-        plans
-            .by_statement
-            .get_mut(&(planning, sql.to_owned()))
-            .map(|kept| {
-                kept.used = clock;
-                kept.plan
-            })
+        let kept = plans.by_statement[planning as usize].get_mut(sql)?;
+        kept.used = clock;
+        Some(kept.plan)
     });
     if let Some(plan) = found {
         return plan;
@@ -265,23 +263,21 @@ fn plan(sql: &str, planning: Planning, args: &[Arg]) -> pg_sys::SPIPlanPtr {
         plan
     };
     PLANS.with_borrow_mut(|plans| {
-        if plans.by_statement.len() >= MAX_PLANS
-            && let Some(oldest) = plans
-                .by_statement
+        plans.clock += 1;
+        let used = plans.clock;
+        let kept = &mut plans.by_statement[planning as usize];
+        if kept.len() >= MAX_PLANS
+            && let Some(oldest) = kept
                 .iter()
                 .filter(|(_, kept)| !executing.contains(&kept.plan))
                 .min_by_key(|(_, kept)| kept.used)
                 .map(|(key, _)| key.clone())
-            && let Some(kept) = plans.by_statement.remove(&oldest)
+            && let Some(kept) = kept.remove(&oldest)
         {
             // SAFETY: as in `forget_plans_now`, but that others may be executing: this one is not.
             unsafe { pg_sys::SPI_freeplan(kept.plan) };
         }
-        plans.clock += 1;
-        let used = plans.clock;
-        plans
-            .by_statement
-            .insert((planning, sql.to_owned()), Kept { plan, used });
+        kept.insert(sql.to_owned(), Kept { plan, used });
     });
     plan
 }
@@ -335,6 +331,7 @@ impl Session {
                 let rows = Rows {
                     table: pg_sys::SPI_tuptable,
                     processed: pg_sys::SPI_processed as usize,
+                    current: RefCell::default(),
                     session: std::marker::PhantomData,
                 };
                 if !rows.is_empty() {
@@ -374,6 +371,7 @@ impl Session {
             Rows {
                 table: pg_sys::SPI_tuptable,
                 processed: pg_sys::SPI_processed as usize,
+                current: RefCell::default(),
                 session: std::marker::PhantomData,
             }
         }
@@ -395,7 +393,16 @@ fn datums(args: &[Arg]) -> (Vec<pg_sys::Datum>, Vec<c_char>) {
 pub struct Rows<'s> {
     table: *mut pg_sys::SPITupleTable,
     processed: usize,
+    /// The row looked at last, taken apart.
+    current: RefCell<Current>,
     session: std::marker::PhantomData<&'s Session>,
+}
+
+#[derive(Default)]
+struct Current {
+    row: Option<usize>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
 }
 
 impl Rows<'_> {
@@ -413,15 +420,32 @@ impl Rows<'_> {
         if self.table.is_null() || row >= self.processed {
             return None;
         }
-        // SAFETY: the tuple table is not null and lives as long as the session; `row` is within it; SPI_getbinval checks
-        // the column and reports a wrong one as NULL. `T` copies what it needs.
-        unsafe {
-            let tuple = *(*self.table).vals.add(row);
-            let mut is_null = false;
-            let datum =
-                pg_sys::SPI_getbinval(tuple, (*self.table).tupdesc, column as c_int, &mut is_null);
-            T::from_datum(datum, is_null)
+        let mut current = self.current.borrow_mut();
+        if current.row != Some(row) {
+            self.take_apart(row, &mut current);
         }
+        let place = column.checked_sub(1)?;
+        let (datum, is_null) = (*current.values.get(place)?, *current.nulls.get(place)?);
+        // SAFETY: the datum is of the row's column, and lives as long as the session. `T` copies what it needs.
+        unsafe { T::from_datum(datum, is_null) }
+    }
+
+    fn take_apart(&self, row: usize, current: &mut Current) {
+        // SAFETY: the tuple table is not null and lives as long as the session; `row` is within it; both vectors have an
+        // element a column.
+        unsafe {
+            let descriptor = (*self.table).tupdesc;
+            let columns = (*descriptor).natts.unsigned_abs() as usize;
+            current.values.resize(columns, pg_sys::Datum::from(0));
+            current.nulls.resize(columns, true);
+            pg_sys::heap_deform_tuple(
+                *(*self.table).vals.add(row),
+                descriptor,
+                current.values.as_mut_ptr(),
+                current.nulls.as_mut_ptr(),
+            );
+        }
+        current.row = Some(row);
     }
 
     /// A value that the statement never returns as NULL.

@@ -232,6 +232,15 @@ impl Search {
 
     /// Finds the memories.
     pub fn run(&self, call: &Call) -> Vec<Hit> {
+        if self.is_nearest_only()
+            && let Some(embedding) = &self.embedding
+        {
+            return rank::nearest(
+                self,
+                call,
+                vector_arm::nearest(self, call, embedding, self.k),
+            );
+        }
         self.run_explained(call).0
     }
 

@@ -31,6 +31,29 @@ pub struct Arms {
 }
 
 impl Arms {
+    /// What the vector arm alone found.
+    pub fn of_vectors(found: vector_arm::Nearest) -> Self {
+        let mut numbers = Numbers::default();
+        let mut arms = Arms::default();
+        arms.take(found, &mut numbers);
+        arms.ids = numbers.ids;
+        arms
+    }
+
+    fn take(&mut self, found: vector_arm::Nearest, numbers: &mut Numbers) {
+        self.path = Some(found.path);
+        self.population = found.population;
+        self.fallback = found.fallback;
+        self.vector_statement = Some(found.statement);
+        let rows = found.rows.into_iter();
+        self.rows = rows.map(|hit| (hit.id.clone(), hit)).collect();
+        self.vector = found
+            .nearest
+            .into_iter()
+            .map(|(id, similarity)| (numbers.of(id), similarity))
+            .collect();
+    }
+
     pub fn similarity(&self, candidate: u32) -> Option<f64> {
         self.vector
             .iter()
@@ -74,20 +97,7 @@ pub fn find(search: &Search, call: &Call) -> Arms {
     {
         let started = std::time::Instant::now();
         let found = vector_arm::nearest(search, call, embedding, fetch);
-        arms.path = Some(found.path);
-        arms.population = found.population;
-        arms.fallback = found.fallback;
-        arms.vector_statement = Some(found.statement);
-        arms.rows = found
-            .rows
-            .into_iter()
-            .map(|hit| (hit.id.clone(), hit))
-            .collect();
-        arms.vector = found
-            .nearest
-            .into_iter()
-            .map(|(id, similarity)| (numbers.of(id), similarity))
-            .collect();
+        arms.take(found, &mut numbers);
         arms.vector_ms = started.elapsed().as_secs_f64() * 1e3;
     }
     if search.mode != Mode::Vector

@@ -59,10 +59,10 @@ fn visits(fetch: usize, share: f64) -> f64 {
     1.1 * fetch as f64 / share.max(1e-6)
 }
 
-/// The HNSW candidate list: most of the rows to visit. The scan goes on by itself where they are not enough, which costs less
+/// The HNSW candidate list: a good part of the rows to visit. The scan goes on by itself where they are not enough, which costs less
 /// than a list that is wide from the start.
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
-    const AT_ONCE: f64 = 0.7;
+    const AT_ONCE: f64 = 0.45;
     guc::ef_search().unwrap_or_else(|| {
         (AT_ONCE * visits(fetch, share))
             .ceil()
@@ -72,7 +72,9 @@ pub fn ef_search(fetch: usize, share: f64) -> u32 {
 
 /// The width to search again with, if `best`, the similarity of the best row found, says that the list may have been caught.
 pub fn wider(ef_search: u32, best: f64) -> Option<u32> {
-    (best < FAR && ef_search < WIDE_EF && guc::ef_search().is_none()).then_some(WIDE_EF)
+    // A filter that lets little through leaves only far rows of itself, and has a wider list.
+    let narrowest = ef_search == LEAST_EF as u32;
+    (best < FAR && narrowest && guc::ef_search().is_none()).then_some(WIDE_EF)
 }
 
 /// Rows of the searched set up to which all vectors are compared.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use memory_core::rank::{self, fuse};
 
 use super::arms::Arms;
+use super::vector_arm::Nearest;
 use super::{Fusion, Hit, LARGEST_DIVERSE, Mode, Search};
 use crate::pg::spi::{Planning, Rows};
 use crate::pg::system;
@@ -39,13 +40,35 @@ pub fn hits(search: &Search, call: &Call, arms: &mut Arms) -> Vec<Hit> {
     rows
 }
 
+/// The nearest vectors as the answer: nothing is fused, and the rows may be there already.
+pub fn nearest(search: &Search, call: &Call, found: Nearest) -> Vec<Hit> {
+    if found.rows.is_empty() {
+        let mut arms = Arms::of_vectors(found);
+        return hits(search, call, &mut arms);
+    }
+    let mut rows = found.rows;
+    for row in &mut rows {
+        row.score = vector_score(row.similarity.unwrap_or(0.0));
+    }
+    rows.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+    if let Some(least) = search.min_score {
+        rows.retain(|hit| hit.score >= least);
+    }
+    rows
+}
+
+/// A cosine as a score from 0 to 1.
+fn vector_score(similarity: f64) -> f64 {
+    (similarity + 1.0) / 2.0
+}
+
 /// One score from 0 to 1 a candidate.
 fn fused(search: &Search, arms: &Arms) -> Vec<(u32, f64)> {
     match search.mode {
         Mode::Vector => arms
             .vector
             .iter()
-            .map(|&(candidate, similarity)| (candidate, (similarity + 1.0) / 2.0))
+            .map(|&(candidate, similarity)| (candidate, vector_score(similarity)))
             .collect(),
         Mode::Text => {
             let best = arms.text.first().map_or(1.0, |(_, score)| *score);

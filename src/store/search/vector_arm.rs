@@ -4,6 +4,7 @@ use super::path::{self, Path};
 use super::{Hit, Search, population, rank};
 use crate::pg::guc::{self, VectorPath};
 use crate::pg::owner::SettingScope;
+use crate::pg::planner::IndexOrder;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
 use crate::pg::vector::Vector;
 use crate::store::access::Call;
@@ -190,9 +191,7 @@ impl Shape<'_> {
             false => "m.id",
         };
         let sql = format!(
-            "WITH nearest AS MATERIALIZED (
-                 SELECT {columns}, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit})
-             SELECT * FROM nearest ORDER BY distance + 0::float8, id"
+            "SELECT {columns}, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit}"
         );
         Statement {
             reads_rows: self.search.is_nearest_only(),
@@ -209,13 +208,20 @@ impl Statement {
 
     fn found(self, session: &Session, path: Path) -> Nearest {
         let found = self.rows(session);
-        let (nearest, rows) = match self.reads_rows {
-            true => (
-                read(&found, rank::COLUMN_COUNT + 1),
-                (0..found.len()).map(|row| rank::hit(&found, row)).collect(),
-            ),
-            false => (read(&found, 2), Vec::new()),
-        };
+        let (mut nearest, mut rows) = (Vec::new(), Vec::new());
+        if self.reads_rows {
+            nearest = read(&found, rank::COLUMN_COUNT + 1);
+            rows.extend((0..found.len()).map(|row| rank::hit(&found, row)));
+            for (hit, (_, similarity)) in rows.iter_mut().zip(&nearest) {
+                hit.similarity = Some(*similarity);
+            }
+        } else {
+            nearest.extend(read(&found, 2));
+        }
+        if self.hnsw_ef.is_some() {
+            // The scan goes on in relaxed order.
+            nearest.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        }
         Nearest {
             nearest,
             rows,
@@ -227,18 +233,14 @@ impl Statement {
     }
 
     /// The settings last as long as the result, and are restored even on error.
-    fn settings(&self) -> Option<SettingScope> {
+    fn settings(&self) -> Option<(SettingScope, IndexOrder)> {
         let ef = self.hnsw_ef?;
         let settings = SettingScope::open();
         settings.set(c"hnsw.iterative_scan", "relaxed_order");
         settings.set(c"hnsw.ef_search", &ef.to_string());
         settings.set(c"hnsw.max_scan_tuples", &guc::max_scan_tuples().to_string());
         settings.set(c"hnsw.scan_mem_multiplier", "4");
-        // A generic plan does not know the limit's value and would rather sort than use the index.
-        settings.set(c"enable_sort", "off");
-        settings.set(c"enable_seqscan", "off");
-        settings.set(c"enable_bitmapscan", "off");
-        Some(settings)
+        Some((settings, IndexOrder::enforce()))
     }
 
     /// The plan with what its nodes really did, as JSON.
