@@ -9,6 +9,7 @@
 //! | [`query`] | the query syntax of search: words, "phrases", -exclusions |
 //! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
+//! | [`progress`] | states of sessions and features, their items, how far they are |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod embed;
 pub mod filter;
 pub mod id;
 pub mod merge_patch;
+pub mod progress;
 pub mod query;
 pub mod rank;
 pub mod text;

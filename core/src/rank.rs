@@ -1,7 +1,8 @@
-//! Scoring: the text arm's BM25, fusion of the two arms, recency and diversity.
+//! Scoring: the text arm's BM25, fusion of the two arms, recency, diversity and votes.
 
 pub mod bm25;
 pub mod fuse;
+pub mod votes;
 
 /// How much of a score's recency is left after `age_seconds`: exp(-ln 2 · age / half-life), so 1
 /// now and 0.5 after one half-life. What comes from the future counts as now. A half-life that is
