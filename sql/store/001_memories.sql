@@ -3,6 +3,8 @@
 -- Placeholders: @schema@ and @vector@ are quoted schema names, @dimensions@, @config@, @m@ and @ef@ the store's parameters.
 -- The runner splits at a semicolon that ends a line.
 
+-- Every page has room for a new version of any row, which is 2 kB at most (beyond that its vector moves out): a change of no
+-- indexed column stays on its page, and touches no index.
 CREATE TABLE IF NOT EXISTS @schema@.memories (
     id text COLLATE "C" NOT NULL CHECK (octet_length(id) BETWEEN 1 AND 255),
     project_id text COLLATE "C" NOT NULL DEFAULT 'default' CHECK (octet_length(project_id) BETWEEN 1 AND 255),
@@ -35,7 +37,7 @@ CREATE TABLE IF NOT EXISTS @schema@.memories (
         END) STORED,
     PRIMARY KEY (id, project_id),
     CONSTRAINT memories_sensitive_not_embedded CHECK (NOT is_sensitive OR embedding IS NULL)
-) WITH (fillfactor = 90);
+) WITH (fillfactor = 75);
 
 -- A row that is looked up by the text or metadata arm must be there at once, and reads must not wade through a pending
 -- list: fastupdate is off.

@@ -21,17 +21,135 @@ struct Migration {
     script: &'static str,
     /// What uses functions of the extension; run again by every memory_migrate().
     rules: &'static str,
+    tables: &'static [Table],
+    /// Columns added to tables that were there before.
+    columns: &'static [Column],
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    version: "1.0.0",
-    script: include_str!("../../sql/store/001_memories.sql"),
-    rules: include_str!("../../sql/store/001_rules.sql"),
-}];
+/// A column as a migration adds it: one that is there already has to be the same.
+struct Column {
+    table: &'static str,
+    name: &'static str,
+    type_name: &'static str,
+    not_null: bool,
+}
+
+/// A table of the store, and columns that tell it from somebody else's of that name.
+struct Table {
+    name: &'static str,
+    columns: &'static [&'static str],
+}
+
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: FIRST,
+        version: "1.0.0",
+        script: include_str!("../../sql/store/001_memories.sql"),
+        rules: include_str!("../../sql/store/001_rules.sql"),
+        tables: &[
+            table("memories", &["content", "dedupe_hash", "embedding"]),
+            table("memory_history", &["valid_to", "changed_as_agent"]),
+            table("memory_events", &["occurred_at", "payload"]),
+            table("memory_usage", &["access_count"]),
+            table("memory_models", &["embedder", "text_search_config"]),
+            table("embedding_cache", &["content_hash", "hits"]),
+            table("memory_grants", &["role", "privilege"]),
+            table("memory_key_aliases", &["alias", "key"]),
+            table("memory_migrations", &["number", "checksum"]),
+        ],
+        columns: &[],
+    },
+    Migration {
+        number: ACE,
+        version: "1.1.0",
+        script: include_str!("../../sql/store/002_ace.sql"),
+        rules: include_str!("../../sql/store/002_rules.sql"),
+        tables: &[
+            table(
+                "vote_history",
+                &["voter_agent_id", "task_id", "merged_from"],
+            ),
+            table("vote_changes", &["voter_agent_id", "changed_at"]),
+            table("memory_types", &["memory_type", "half_life_days"]),
+            table(
+                "session_progress",
+                &["session_id", "completed_items", "progress"],
+            ),
+            table("feature_tracker", &["feature_id", "passes", "verified_by"]),
+            table("memory_runs", &["run_id", "reflection_id"]),
+        ],
+        columns: &[
+            column("memories", "is_deprecated", "boolean", true),
+            column(
+                "memories",
+                "deprecated_at",
+                "timestamp with time zone",
+                false,
+            ),
+            column("memories", "deprecated_by", "text", false),
+            column("memories", "superseded_by", "text", false),
+            column("memories", "bullet_helpful", "integer", true),
+            column("memories", "bullet_harmful", "integer", true),
+            column("memories", "error_pattern", "text", false),
+            column("memories", "source_trajectory_id", "text", false),
+            column("memory_history", "is_deprecated", "boolean", true),
+            column("memory_history", "superseded_by", "text", false),
+            column("memory_history", "error_pattern", "text", false),
+        ],
+    },
+];
+
+pub const FIRST: i32 = 1;
+/// The migration that brings votes, deprecation and all that is built on them.
+pub const ACE: i32 = 2;
+
+const fn table(name: &'static str, columns: &'static [&'static str]) -> Table {
+    Table { name, columns }
+}
+
+const fn column(
+    table: &'static str,
+    name: &'static str,
+    type_name: &'static str,
+    not_null: bool,
+) -> Column {
+    Column {
+        table,
+        name,
+        type_name,
+        not_null,
+    }
+}
+
+/// The names of the store's tables, in the order they came.
+pub fn tables() -> Vec<String> {
+    tables_of(MIGRATIONS)
+}
+
+fn tables_of(migrations: &[Migration]) -> Vec<String> {
+    let tables = migrations.iter().flat_map(|migration| migration.tables);
+    tables.map(|table| table.name.to_owned()).collect()
+}
 
 pub fn newest() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// The migrations of the extension as it is installed in this database, whose functions the tables' rules call: the library
+/// may be newer, before ALTER EXTENSION UPDATE.
+fn due(session: &Session) -> &'static [Migration] {
+    let sql = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'memory_ext'";
+    let installed: String = session.write(sql, &[]).get(0, 1).unwrap_or_default();
+    let count =
+        MIGRATIONS.partition_point(|migration| parts(migration.version) <= parts(&installed));
+    &MIGRATIONS[..count]
+}
+
+fn parts(version: &str) -> Vec<u32> {
+    version
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0))
+        .collect()
 }
 
 /// The extension version that brought a migration; a number for one this library does not know.
@@ -220,10 +338,10 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
                 return Ok(false);
             }
             match memories {
-                None => refuse_foreign_tables(session, &identity)?,
+                None => refuse_any_table(session, &identity, due(session))?,
                 Some(_) => adopt(session, &identity, &mut parameters)?,
             }
-            run_all(session, &identity, &parameters, MIGRATIONS);
+            run_all(session, &identity, &parameters, due(session))?;
             describe(session, &identity, &parameters);
             Ok(true)
         })?
@@ -274,22 +392,21 @@ pub fn migrate() -> Result<(i32, Vec<i32>)> {
         text_search_config: store.text_search_config.clone(),
         ..Parameters::default()
     };
-    let ran = spi::connect(|session| {
+    let ran = spi::connect(|session| -> Result<Vec<i32>> {
         lock(session, &store.identity);
         let sql = store.sql("SELECT max(number) FROM @s@.memory_migrations");
         let now_at: i32 = session.write(&sql, &[]).get(0, 1).unwrap_or(0);
-        let done = MIGRATIONS.partition_point(|migration| migration.number <= now_at);
-        for migration in &MIGRATIONS[..done] {
+        let migrations = due(session);
+        let (done, pending) =
+            migrations.split_at(migrations.partition_point(|migration| migration.number <= now_at));
+        for migration in done {
             quietly(|| run(session, &store.identity, &parameters, migration.rules));
         }
-        run_all(session, &store.identity, &parameters, &MIGRATIONS[done..]);
+        run_all(session, &store.identity, &parameters, pending)?;
         // Other sessions look at the store again.
         system::announce_change(store.memories);
-        MIGRATIONS[done..]
-            .iter()
-            .map(|migration| migration.number)
-            .collect()
-    });
+        Ok(pending.iter().map(|migration| migration.number).collect())
+    })?;
     identity::look_again();
     Ok((store.migration, ran))
 }
@@ -345,13 +462,20 @@ fn older_than_0_8(version: &str) -> bool {
 }
 
 /// A table of one of our names that is not ours must not be taken for a store, nor half a store be made around it.
-fn refuse_foreign_tables(session: &Session, identity: &Identity) -> Result<()> {
-    let sql = "SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class WHERE relnamespace = $1 AND relname IN
-        ('memory_history', 'memory_events', 'memory_usage', 'memory_models', 'embedding_cache', 'memory_grants', 'memory_key_aliases', 'memory_migrations')";
-    match session
-        .write(sql, &[spi::Arg::oid(identity.schema_oid)])
-        .get::<String>(0, 1)
-    {
+fn refuse_any_table(
+    session: &Session,
+    identity: &Identity,
+    migrations: &[Migration],
+) -> Result<()> {
+    let sql = "SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class WHERE relnamespace = $1 AND relname = ANY ($2)";
+    let found = session.write(
+        sql,
+        &[
+            spi::Arg::oid(identity.schema_oid),
+            tables_of(migrations).into(),
+        ],
+    );
+    match found.get::<String>(0, 1) {
         None => Ok(()),
         Some(names) => Err(Error::state(format!(
             "schema {} has tables of the store's names already: {names}",
@@ -361,13 +485,59 @@ fn refuse_foreign_tables(session: &Session, identity: &Identity) -> Result<()> {
     }
 }
 
+/// A migration completes a table that was restored before it ran, but never takes over one of another shape.
+fn refuse_foreign(session: &Session, identity: &Identity, migration: &Migration) -> Result<()> {
+    for table in migration.tables {
+        let sql = "SELECT c.relkind <> 'r' OR (SELECT count(*) FROM pg_attribute a
+                          WHERE a.attrelid = c.oid AND a.attname = ANY ($3) AND NOT a.attisdropped) < cardinality($3)
+                   FROM pg_class c WHERE c.relnamespace = $1 AND c.relname = $2";
+        let columns: Vec<String> = table.columns.iter().map(|&name| name.to_owned()).collect();
+        let args = [
+            spi::Arg::oid(identity.schema_oid),
+            table.name.into(),
+            columns.into(),
+        ];
+        if session.write(sql, &args).get(0, 1) == Some(true) {
+            return Err(Error::state(format!(
+                "{}.{} is there already, and it is no table of a memory store",
+                identity.schema, table.name
+            ))
+            .hint(format!("memory_ext {} brings a table of that name: rename the one that is there, then try again.", migration.version)));
+        }
+    }
+    for column in migration.columns {
+        let sql = "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                   WHERE c.relnamespace = $1 AND c.relname = $2 AND a.attname = $3 AND NOT a.attisdropped";
+        let args = [
+            spi::Arg::oid(identity.schema_oid),
+            column.table.into(),
+            column.name.into(),
+        ];
+        let rows = session.write(sql, &args);
+        let (Some(type_name), Some(not_null)) = (rows.get::<String>(0, 1), rows.get::<bool>(0, 2))
+        else {
+            continue;
+        };
+        if type_name != column.type_name || (column.not_null && !not_null) {
+            let not_null = if column.not_null { " NOT NULL" } else { "" };
+            return Err(Error::state(format!(
+                "{}.{} has a column {} of its own, which is not {}{not_null}",
+                identity.schema, column.table, column.name, column.type_name
+            ))
+            .hint(format!("memory_ext {} brings a column of that name: rename the one that is there, then try again.", migration.version)));
+        }
+    }
+    Ok(())
+}
+
 fn run_all(
     session: &Session,
     identity: &Identity,
     parameters: &Parameters,
     migrations: &[Migration],
-) {
+) -> Result<()> {
     for migration in migrations {
+        refuse_foreign(session, identity, migration)?;
         quietly(|| {
             run(session, identity, parameters, migration.script);
             run(session, identity, parameters, migration.rules);
@@ -386,6 +556,7 @@ fn run_all(
             ],
         );
     }
+    Ok(())
 }
 
 /// Runs DDL outside the extension's membership and without its notices of what is there already.

@@ -53,6 +53,23 @@ impl Store {
             .replace("@v@", self.vector())
     }
 
+    /// Whether memories can be voted on and deprecated: the columns for that are there.
+    pub fn has_ace(&self) -> bool {
+        self.migration >= migrate::ACE
+    }
+
+    /// What came with 1.1.0 needs a store of 1.1.0.
+    pub fn require_ace(&self) -> Result<()> {
+        if self.has_ace() {
+            return Ok(());
+        }
+        let is = migrate::version_of(self.migration);
+        Err(Error::state(format!(
+            "the memory store is at version {is}, this function needs 1.1.0"
+        ))
+        .hint("Run SELECT memory_migrate() as the owner of the memories; it rewrites no row."))
+    }
+
     pub fn as_owner(&self) -> AsOwner {
         AsOwner::enter(self.owner)
     }
@@ -126,9 +143,12 @@ pub fn find_whatever_its_state() -> Result<Option<Rc<Store>>> {
     let Some(store) = load(identity, memories)? else {
         return Ok(None);
     };
-    std::mem::forget(again);
     let store = Rc::new(store);
-    STORE.set(Some(store.clone()));
+    // An older snapshot does not show a migration that came since, and no message will tell of it again.
+    if store.migration == migrate::newest() || !system::sees_one_snapshot() {
+        std::mem::forget(again);
+        STORE.set(Some(store.clone()));
+    }
     Ok(Some(store))
 }
 
@@ -140,24 +160,21 @@ impl Drop for LookAgainUnlessDone {
     }
 }
 
+/// An older store serves what there was in its version; a newer one may mean what this library cannot know.
 fn fits(store: &Store) -> Result<()> {
-    let newest = migrate::newest();
-    if store.migration == newest {
+    if (migrate::FIRST..=migrate::newest()).contains(&store.migration) {
         return Ok(());
     }
-    let (library, is) = (
-        migrate::LIBRARY_VERSION,
-        migrate::version_of(store.migration),
-    );
-    if store.migration < newest {
-        Err(Error::state(format!(
-            "the memory store is at version {is}, older than the library's {library}"
+    let library = migrate::LIBRARY_VERSION;
+    if store.migration < migrate::FIRST {
+        return Err(Error::state(format!(
+            "the memory store is at version {}, older than the library's {library}",
+            migrate::version_of(store.migration)
         ))
-        .hint("Run ALTER EXTENSION memory_ext UPDATE, then SELECT memory_migrate()."))
-    } else {
-        Err(Error::state(format!("the memory store is newer (migration {}) than the library's version {library}", store.migration))
-            .hint("Install the memory_ext library that the store was made with, or a later one, and reconnect."))
+        .hint("Run ALTER EXTENSION memory_ext UPDATE, then SELECT memory_migrate()."));
     }
+    Err(Error::state(format!("the memory store is newer (migration {}) than the library's version {library}", store.migration))
+        .hint("Install the memory_ext library that the store was made with, or a later one, and reconnect."))
 }
 
 /// The rules of the table memories that are not there.

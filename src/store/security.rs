@@ -1,6 +1,6 @@
 //! What would void the access rules, found and said.
 
-use super::open;
+use super::{migrate, open};
 use crate::pg::error::Result;
 use crate::pg::spi::{self, Arg, Planning};
 use crate::pg::system;
@@ -29,14 +29,17 @@ pub fn check() -> Result<Vec<Finding>> {
         let bypasses: bool = rows.get(0, 2).unwrap_or(false);
         let owns = system::has_rights_of(caller, store.owner);
         let tables = "FROM pg_class c WHERE c.relnamespace = $1 AND c.relkind = 'r'
-            AND c.relname IN ('memories', 'memory_history', 'memory_events', 'memory_usage', 'memory_models', 'embedding_cache',
-                              'memory_grants', 'memory_key_aliases', 'memory_migrations')";
+            AND c.relname = ANY ($2)";
         let names = |condition: &str| -> Option<String> {
             let sql = format!(
                 "SELECT string_agg(c.relname, ', ' ORDER BY c.relname) {tables} AND {condition}"
             );
             session
-                .read(&sql, Planning::Auto, &[Arg::oid(schema_oid)])
+                .read(
+                    &sql,
+                    Planning::Auto,
+                    &[Arg::oid(schema_oid), migrate::tables().into()],
+                )
                 .get(0, 1)
         };
         let unprotected = names("NOT c.relrowsecurity");
@@ -124,7 +127,7 @@ pub fn check() -> Result<Vec<Finding>> {
                 no_policy,
                 "a table has no policy",
                 "error",
-                "Restore the policies of sql/store/001_memories.sql.",
+                "Run SELECT memory_migrate(), which makes the policies again.",
             ),
             found(
                 foreign_policy,
