@@ -20,11 +20,16 @@ pub fn reason(value: Option<&str>) -> Result<&str> {
 
 /// The agents of an array, without NULLs.
 pub fn agents(value: Option<Vec<Option<String>>>) -> Result<Option<Vec<String>>> {
+    strings("shared_with_agents", value)
+}
+
+/// The strings of an array that must not have a NULL in it.
+pub fn strings(name: &str, value: Option<Vec<Option<String>>>) -> Result<Option<Vec<String>>> {
     match value {
         None => Ok(None),
-        Some(agents) if agents.iter().any(Option::is_none) => {
-            Err(Error::argument("shared_with_agents has a NULL in it"))
+        Some(values) if values.iter().any(Option::is_none) => {
+            Err(Error::argument(format!("{name} has a NULL in it")))
         }
-        Some(agents) => Ok(Some(agents.into_iter().flatten().collect())),
+        Some(values) => Ok(Some(values.into_iter().flatten().collect())),
     }
 }

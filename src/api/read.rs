@@ -8,6 +8,7 @@ use super::rows::memory_row;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::conditions::Filters;
+use crate::store::read::{Order, Page};
 use crate::store::{Call, Privilege, read};
 
 /// The memory with this id, if the caller may see it; otherwise no row.
@@ -111,14 +112,17 @@ fn memory_list(
         filter,
         since,
         until,
-        author: None,
+        ..Filters::default()
     };
     let memories = read::list(
         &call,
         filters,
         include_expired.unwrap_or(false),
-        page_size.unwrap_or(50),
-        after,
+        &Page {
+            order: Order::Newest,
+            size: page_size.unwrap_or(50),
+            after,
+        },
     )?;
     Ok(TableIterator::new(memories.into_iter().map(memory_row)))
 }
@@ -151,7 +155,7 @@ fn memory_count(
         filter,
         since,
         until,
-        author: None,
+        ..Filters::default()
     };
     Ok(read::count(
         &call,

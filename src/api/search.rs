@@ -84,6 +84,7 @@ fn memory_search(
         recency_half_life,
         importance_weight,
         diversity,
+        ..Request::default()
     };
     let hits = Search::new(&call, request)?.run(&call);
     Ok(TableIterator::new(hits.into_iter().map(|hit| {
@@ -153,6 +154,7 @@ fn memory_explain(
         recency_half_life,
         importance_weight,
         diversity,
+        ..Request::default()
     };
     let search = Search::new(&call, request)?;
     Ok(Jsonb::parse(&explain::report(&call, &search).to_string()))

@@ -102,6 +102,10 @@ impl Error {
         self
     }
 
+    pub fn code(&self) -> PgSqlErrorCode {
+        self.kind.sqlstate()
+    }
+
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -111,6 +115,14 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// The five characters of an error code (utils/elog.h: six bits each, the first in the lowest).
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
+    let code = code as u32;
+    (0..5)
+        .map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0'))
+        .collect()
 }
 
 impl std::fmt::Display for Error {

@@ -35,6 +35,8 @@ static EXACT_THRESHOLD: GucSetting<i32> = GucSetting::<i32>::new(-1);
 static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(40_000);
 static TEXT_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
+static EFFECTIVENESS_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
+static DECAY: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONTENT_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1 << 20);
 static DEFAULT_TTL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_BATCH: GucSetting<i32> = GucSetting::<i32>::new(10_000);
@@ -115,6 +117,24 @@ pub fn define() {
         &TEXT_WEIGHT,
         0.0,
         1.0,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"memory_ext.effectiveness_weight",
+        c"Weight of the votes in memory_playbook's score; relevance has the rest.",
+        c"The votes count by a lower bound of their effectiveness.",
+        &EFFECTIVENESS_WEIGHT,
+        0.0,
+        1.0,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"memory_ext.decay",
+        c"Whether memories fade with age in memory_search and memory_playbook, each type at its own pace.",
+        c"The half-lives are in the table memory_types.",
+        &DECAY,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -240,6 +260,14 @@ pub fn max_scan_tuples() -> u32 {
 
 pub fn text_weight() -> f64 {
     TEXT_WEIGHT.get()
+}
+
+pub fn effectiveness_weight() -> f64 {
+    EFFECTIVENESS_WEIGHT.get()
+}
+
+pub fn decay() -> bool {
+    DECAY.get()
 }
 
 pub fn max_content_bytes() -> usize {

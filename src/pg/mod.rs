@@ -8,6 +8,7 @@ pub mod json;
 pub mod owner;
 pub mod planner;
 pub mod spi;
+pub mod subtransaction;
 pub mod system;
 pub mod times;
 pub mod trigger;

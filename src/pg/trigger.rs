@@ -165,6 +165,21 @@ impl RowChange {
             .push((column, value.and_then(IntoDatum::into_datum)));
     }
 
+    /// The value a column of the new row has after the settings made so far.
+    pub fn edited<T: FromDatum>(&self, name: &CStr) -> Option<T> {
+        let column = self.column(name);
+        match self
+            .edits
+            .iter()
+            .rev()
+            .find(|(edited, _)| *edited == column)
+        {
+            // SAFETY: the caller names a column of type T, and set it with a T.
+            Some((_, value)) => value.and_then(|datum| unsafe { T::from_datum(datum, false) }),
+            None => self.new_value(name),
+        }
+    }
+
     /// The old row as an argument of a statement.
     pub fn old_row(&self) -> Option<Arg> {
         // SAFETY: tuple and descriptor belong together.

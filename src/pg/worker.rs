@@ -48,6 +48,10 @@ pub extern "C-unwind" fn memory_ext_launcher_main(_arg: pg_sys::Datum) {
 }
 
 /// Ends the launcher. Not with 0, which would tell the postmaster that it is never wanted again.
+#[allow(
+    unreachable_code,
+    reason = "PostgreSQL 16 says that proc_exit does not return, 18 does not"
+)]
 fn leave() -> ! {
     // SAFETY: the end of the process, outside any transaction.
     unsafe { pg_sys::proc_exit(1) };

@@ -81,6 +81,8 @@ pub struct Access {
     pub role: String,
     /// The role is bound to agents: it may change rows of its own agent only.
     pub bound: bool,
+    /// The store knows deprecated memories, which nobody sees.
+    deprecation: bool,
     right: Right,
     caller: pg_sys::Oid,
 }
@@ -102,6 +104,18 @@ impl Call {
         operation: &'static str,
     ) -> Result<Call> {
         Call::begin_on(open::open()?, project_id, agent_id, need, operation)
+    }
+
+    /// The same for what came with 1.1.0.
+    pub fn begin_ace(
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+    ) -> Result<Call> {
+        let store = open::open()?;
+        store.require_ace()?;
+        Call::begin_on(store, project_id, agent_id, need, operation)
     }
 
     pub fn begin_on(
@@ -132,6 +146,7 @@ impl Call {
                 requester: Requester::Nobody,
                 role: system::role_name(caller),
                 bound: matches!(right, Right::Bound(_)),
+                deprecation: false,
                 right: right.clone(),
                 caller,
             })
@@ -152,7 +167,8 @@ impl Call {
         let project = resolve_project(project_id)?;
         let owner = store.as_owner();
         let right = right_of(&store, caller, &project, need);
-        let access = decide(&right, project, caller)?;
+        let mut access = decide(&right, project, caller)?;
+        access.deprecation = store.has_ace();
         let acting = actor::act(Actor {
             role: access.role.clone(),
             agent_id: access.requester.agent().map(str::to_owned),
@@ -164,6 +180,33 @@ impl Call {
             access,
             _owner: owner,
             _acting: acting,
+        })
+    }
+
+    /// The frame of another agent's, as far as the caller may act as it.
+    pub fn on_behalf(&self, agent_id: &str, operation: &'static str) -> Result<Call> {
+        let access = self.access.acting_as(Some(agent_id))?;
+        let acting = actor::act(Actor {
+            role: access.role.clone(),
+            agent_id: access.requester.agent().map(str::to_owned),
+            operation,
+            erasing: false,
+        });
+        Ok(Call {
+            store: self.store.clone(),
+            access,
+            _owner: self.store.as_owner(),
+            _acting: acting,
+        })
+    }
+
+    /// The same frame for one of several things a call does; history calls the change what `operation` says.
+    pub fn doing(&self, operation: &'static str) -> Acting {
+        actor::act(Actor {
+            role: self.access.role.clone(),
+            agent_id: self.access.requester.agent().map(str::to_owned),
+            operation,
+            erasing: false,
         })
     }
 
@@ -311,7 +354,7 @@ fn decide(
                         "role {role:?} is bound to {} agents",
                         agents.len()
                     ))
-                    .hint("Say which one with agent_id."));
+                    .hint("Say which one with agent_id (voter_agent_id in memory_vote)."));
                 }
             };
             (Requester::Agent(agent), true)
@@ -322,6 +365,7 @@ fn decide(
         requester,
         role,
         bound,
+        deprecation: false,
         right: right.clone(),
         caller,
     })
@@ -330,13 +374,19 @@ fn decide(
 impl Access {
     /// The same access on behalf of another agent, as far as the caller may act as it.
     pub fn acting_as(&self, agent_id: Option<&str>) -> Result<Access> {
-        decide(
+        let mut access = decide(
             &self.right,
             self.project.clone(),
             agent_id,
             Privilege::Write,
             self.caller,
-        )
+        )?;
+        access.deprecation = self.deprecation;
+        Ok(access)
+    }
+
+    pub fn knows_deprecation(&self) -> bool {
+        self.deprecation
     }
 
     /// Whether a row of this author and scope may be changed by this requester, who sees it.

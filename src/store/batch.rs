@@ -40,7 +40,7 @@ pub fn parse(items: &str, most: usize) -> Result<Vec<Draft>> {
 }
 
 /// What a JSON text is, for messages.
-fn kind_of(json: &str) -> &'static str {
+pub fn kind_of(json: &str) -> &'static str {
     match json.trim_start().as_bytes().first() {
         Some(b'{') => "an object",
         Some(b'[') => "an array",
@@ -71,7 +71,8 @@ fn draft(item: &RawValue) -> Result<Draft> {
     Ok(draft)
 }
 
-fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>> {
+/// The members of an item that is an object.
+pub fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>> {
     let members: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(text)
         .map_err(|_| {
             Error::argument(format!(
@@ -103,7 +104,7 @@ const KEYS: &[&str] = &[
     "on_duplicate",
 ];
 
-fn check_key(key: &str) -> Result<()> {
+pub fn check_key(key: &str) -> Result<()> {
     if KEYS.contains(&key) {
         return Ok(());
     }
@@ -111,7 +112,8 @@ fn check_key(key: &str) -> Result<()> {
         .hint(format!("Keys are: {}.", KEYS.join(", "))))
 }
 
-fn set(draft: &mut Draft, key: &str, value: &str) -> Result<()> {
+/// Takes one member of an item into the draft.
+pub fn set(draft: &mut Draft, key: &str, value: &str) -> Result<()> {
     let wrong = |expected: &str| {
         const SHOWN: usize = 40;
         let got: String = value.chars().take(SHOWN).collect();

@@ -45,6 +45,9 @@ impl Conditions {
     pub fn visible(&mut self, access: &Access, include_expired: bool) {
         self.in_scope(access);
         self.push("m.deleted_at IS NULL");
+        if access.knows_deprecation() {
+            self.push("NOT m.is_deprecated");
+        }
         if !include_expired {
             self.push("(m.expires_at IS NULL OR m.expires_at > now())");
         }
@@ -86,6 +89,10 @@ pub struct Filters<'a> {
     pub filter: Option<Jsonb>,
     pub since: Option<TimestampWithTimeZone>,
     pub until: Option<TimestampWithTimeZone>,
+    /// Least (helpful - harmful) / (helpful + harmful + 1).
+    pub min_effectiveness: Option<f64>,
+    /// Memories that are for this type of task, or for any.
+    pub task_type: Option<&'a str>,
 }
 
 impl Filters<'_> {
@@ -100,6 +107,8 @@ impl Filters<'_> {
             || self.filter.is_some()
             || self.since.is_some()
             || self.until.is_some()
+            || self.min_effectiveness.is_some()
+            || self.task_type.is_some()
     }
 
     /// Whether nothing narrows the set; an empty object as metadata or filter lets everything through.
@@ -113,23 +122,38 @@ impl Filters<'_> {
             && self.memory_types.is_none()
             && self.since.is_none()
             && self.until.is_none()
+            && self.min_effectiveness.is_none()
+            && self.task_type.is_none()
             && trivial(&self.metadata)
             && trivial(&self.filter)
     }
 
     pub fn apply(self, conditions: &mut Conditions) -> Result<()> {
+        for (name, value) in [
+            ("namespace", self.namespace),
+            ("user_id", self.user_id),
+            ("session_id", self.session_id),
+            ("entity_id", self.entity_id),
+        ] {
+            if let Some(value) = value {
+                super::memory::check_name(name, value)?;
+            }
+        }
         conditions.equal("namespace", self.namespace);
         conditions.equal("user_id", self.user_id);
         conditions.equal("session_id", self.session_id);
         conditions.equal("entity_id", self.entity_id);
         conditions.equal("agent_id", self.author);
         if let Some(types) = self.memory_types {
-            for memory_type in types.iter().flatten() {
-                super::memory::check_type(memory_type)?;
-            }
-            if types.iter().flatten().next().is_none() {
+            if types.is_empty() {
                 return Err(Error::argument("memory_types is an empty list")
                     .hint("Leave it out to search every type."));
+            }
+            if types.iter().any(Option::is_none) {
+                return Err(Error::argument("memory_types has a NULL in it"));
+            }
+            for memory_type in types.iter().flatten() {
+                super::memory::check_type(memory_type)?;
             }
             let place = conditions.arg(types.into_iter().flatten().collect::<Vec<String>>());
             conditions.push(format!("m.memory_type = ANY ({place})"));
@@ -158,6 +182,24 @@ impl Filters<'_> {
         if let Some(since) = self.since {
             let place = conditions.arg(since);
             conditions.push(format!("m.created_at >= {place}"));
+        }
+        if let Some(least) = self.min_effectiveness {
+            if !(-1.0..=1.0).contains(&least) {
+                return Err(Error::argument(format!(
+                    "min_effectiveness is {least}, expected a number from -1 to 1"
+                )));
+            }
+            let place = conditions.arg(least);
+            conditions.push(format!(
+                "(m.bullet_helpful - m.bullet_harmful)::float8 / (m.bullet_helpful + m.bullet_harmful + 1) >= {place}"
+            ));
+        }
+        if let Some(task_type) = self.task_type {
+            super::memory::check_name("task_type", task_type)?;
+            let place = conditions.arg(task_type);
+            conditions.push(format!(
+                "coalesce(m.metadata ->> 'task_type', {place}) = {place}"
+            ));
         }
         if let Some(until) = self.until {
             let place = conditions.arg(until);

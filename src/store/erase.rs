@@ -55,6 +55,10 @@ pub fn forget(
     what.filters.apply(&mut conditions)?;
     call.sql(|session| {
         // In one order, so that two erasures cannot wait for each other.
+        let votes = match call.store.has_ace() {
+            true => votes_of(call, session, &conditions),
+            false => 0,
+        };
         let sql = call.store.sql(&format!(
             "WITH gone AS MATERIALIZED (SELECT m.id FROM @s@.memories m WHERE {} ORDER BY m.id FOR UPDATE)
              DELETE FROM @s@.memories m USING gone g WHERE m.id = g.id AND m.project_id = $1 RETURNING m.id, m.content_hash",
@@ -84,6 +88,7 @@ pub fn forget(
             "memories": memories,
             "history_versions": versions,
             "cached_vectors": vectors,
+            "votes": votes,
             "forgotten_by": call.access.role,
         });
         let sql = call
@@ -96,6 +101,15 @@ pub fn forget(
         events::record(call, session, "forget", None, &receipt);
         Ok(receipt)
     })
+}
+
+/// How many votes go with the memories: the table's foreign key takes them along.
+fn votes_of(call: &Call, session: &Session, conditions: &Conditions) -> i64 {
+    let sql = call.store.sql(&format!(
+        "SELECT count(*) FROM @s@.memories m JOIN @s@.vote_history v ON v.memory_id = m.id AND v.project_id = m.project_id WHERE {}",
+        conditions.sql()
+    ));
+    session.write(&sql, &conditions.args).required(0, 1)
 }
 
 /// Removes up to `batch` rows whose time is over: expired ones, and tombstones older than their retention. Rows that

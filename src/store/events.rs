@@ -7,7 +7,7 @@ use crate::pg::spi::Session;
 /// The least setting of `memory_ext.audit` that records an event.
 fn level(event: &str) -> Audit {
     match event {
-        "add" | "touch" | "expire" => Audit::Full,
+        "add" | "touch" | "expire" | "vote" => Audit::Full,
         _ => Audit::Standard,
     }
 }

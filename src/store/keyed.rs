@@ -88,7 +88,7 @@ pub fn set(call: &Call, setting: Setting) -> Result<String> {
     .hint("Try again."))
 }
 
-/// Changes the live memory of a key, and tombstones an expired one; `None` when there is none to change.
+/// Changes the live memory of a key, and tombstones an expired or deprecated one; `None` when there is none to change.
 #[allow(clippy::too_many_arguments)]
 fn change_existing(
     call: &Call,
@@ -100,10 +100,15 @@ fn change_existing(
     expiry: Expiry,
     metadata: Option<Jsonb>,
 ) -> Result<Option<String>> {
-    let sql = call.store.sql(
-        "SELECT id, expires_at IS NOT NULL AND expires_at <= now() FROM @s@.memories
-         WHERE project_id = $1 AND namespace = $2 AND key = $3 AND deleted_at IS NULL FOR NO KEY UPDATE",
-    );
+    let deprecated = if call.store.has_ace() {
+        "is_deprecated"
+    } else {
+        "false"
+    };
+    let sql = call.store.sql(&format!(
+        "SELECT id, {deprecated} OR (expires_at IS NOT NULL AND expires_at <= now()) FROM @s@.memories
+         WHERE project_id = $1 AND namespace = $2 AND key = $3 AND deleted_at IS NULL FOR NO KEY UPDATE"
+    ));
     let rows = session.write(&sql, &[call.project().into(), namespace.into(), key.into()]);
     let Some(id) = rows.get::<String>(0, 1) else {
         return Ok(None);

@@ -6,6 +6,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use super::access::{Access, Requester};
 use super::embedder::embedded_text;
 use super::open::Store;
+use super::types;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
@@ -300,12 +301,7 @@ pub fn check_type(memory_type: &str) -> Result<()> {
     if memory_core::MEMORY_TYPES.contains(&memory_type) {
         return Ok(());
     }
-    Err(
-        Error::argument(format!("unknown memory_type {memory_type:?}")).hint(format!(
-            "Types are: {}.",
-            memory_core::MEMORY_TYPES.join(", ")
-        )),
-    )
+    types::check_added(memory_type)
 }
 
 pub fn check_scope(scope: &str, agent_id: Option<&str>, shared_with: &[String]) -> Result<()> {

@@ -81,32 +81,54 @@ pub fn get(call: &Call, id: &str) -> Option<Memory> {
     })
 }
 
-/// A page of memories, newest first, after the one with id `after`.
+pub fn check_page_size(page_size: i32) -> Result<()> {
+    const LARGEST_PAGE: i32 = 10_000;
+    if (1..=LARGEST_PAGE).contains(&page_size) {
+        return Ok(());
+    }
+    Err(Error::argument(format!(
+        "page_size is {page_size}, expected a number from 1 to {LARGEST_PAGE}"
+    )))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Newest,
+    Oldest,
+}
+
+/// A page of a list, after the memory with id `after`.
+pub struct Page<'a> {
+    pub order: Order,
+    pub size: i32,
+    pub after: Option<&'a str>,
+}
+
+/// A page of memories by the time they were made.
 pub fn list(
     call: &Call,
     filters: Filters<'_>,
     include_expired: bool,
-    page_size: i32,
-    after: Option<&str>,
+    page: &Page<'_>,
 ) -> Result<Vec<Memory>> {
-    const LARGEST_PAGE: i32 = 10_000;
-    if !(1..=LARGEST_PAGE).contains(&page_size) {
-        return Err(Error::argument(format!(
-            "page_size is {page_size}, expected a number from 1 to {LARGEST_PAGE}"
-        )));
-    }
+    check_page_size(page.size)?;
+    let (comes_after, direction) = match page.order {
+        Order::Newest => ("<", "DESC"),
+        Order::Oldest => (">", "ASC"),
+    };
     let mut conditions = Conditions::default();
     conditions.visible(&call.access, include_expired);
     filters.apply(&mut conditions)?;
-    if let Some(after) = after {
+    if let Some(after) = page.after {
         let created_at = created_at(call, after)?;
         let (time, id) = (conditions.arg(created_at), conditions.arg(after));
-        conditions.push(format!("(m.created_at, m.id) < ({time}, {id})"));
+        conditions.push(format!("(m.created_at, m.id) {comes_after} ({time}, {id})"));
     }
     let sql = call.store.sql(&format!(
-        "SELECT {} FROM @s@.memories m WHERE {} ORDER BY m.created_at DESC, m.id DESC LIMIT {page_size}",
+        "SELECT {} FROM @s@.memories m WHERE {} ORDER BY m.created_at {direction}, m.id {direction} LIMIT {}",
         columns(),
-        conditions.sql()
+        conditions.sql(),
+        page.size
     ));
     Ok(call.sql(|session| {
         let rows = session.read(&sql, Planning::Custom, &conditions.args);

@@ -79,7 +79,17 @@ fn refuse_taken_ids(
     }
 }
 
-const HOLDER: &str = "m.id, (m.expires_at IS NOT NULL AND m.expires_at <= now()), m.expires_at, m.metadata, m.content_hash, m.agent_id, m.scope, m.is_sensitive";
+const HOLDER: &str =
+    "m.id, @dead@, m.expires_at, m.metadata, m.content_hash, m.agent_id, m.scope, m.is_sensitive";
+
+/// A statement about holders. A deprecated memory holds nothing but, maybe, a key, and has to give that away.
+fn about_holders(call: &Call, sql: &str) -> String {
+    let dead = match call.store.has_ace() {
+        true => "(m.is_deprecated OR (m.expires_at IS NOT NULL AND m.expires_at <= now()))",
+        false => "(m.expires_at IS NOT NULL AND m.expires_at <= now())",
+    };
+    call.store.sql(&sql.replace("@dead@", dead))
+}
 
 fn holder(rows: &Rows<'_>, row: usize) -> Holder {
     Holder {
@@ -110,7 +120,7 @@ fn settle_keys(
     if keyed.is_empty() {
         return Ok(());
     }
-    let sql = call.store.sql(&format!(
+    let sql = about_holders(call, &format!(
         "SELECT {HOLDER}, m.namespace, m.key FROM @s@.memories m
          WHERE m.project_id = $1 AND m.deleted_at IS NULL AND (m.namespace, m.key) IN (SELECT * FROM unnest($2, $3))
          ORDER BY m.namespace, m.key FOR NO KEY UPDATE OF m"
@@ -188,7 +198,7 @@ fn settle_contents(
     if hashed.is_empty() {
         return Ok(());
     }
-    let sql = call.store.sql(&format!(
+    let sql = about_holders(call, &format!(
         "SELECT {HOLDER}, m.dedupe_hash FROM @s@.memories m
          WHERE m.project_id = $1 AND m.dedupe_hash = ANY ($2) AND m.deleted_at IS NULL ORDER BY m.dedupe_hash FOR NO KEY UPDATE OF m"
     ));
@@ -255,7 +265,7 @@ fn patched(holder: &Holder, patches: &[Jsonb]) -> Result<Option<String>> {
 
 /// Another live memory with this deduplication key; a dead one in the way is tombstoned.
 pub fn live_equal(call: &Call, session: &Session, hash: &[u8; 32], except: &str) -> Option<String> {
-    let sql = call.store.sql(&format!(
+    let sql = about_holders(call, &format!(
         "SELECT {HOLDER} FROM @s@.memories m
          WHERE m.project_id = $1 AND m.dedupe_hash = $2 AND m.deleted_at IS NULL AND m.id <> $3 FOR NO KEY UPDATE OF m"
     ));
@@ -274,7 +284,7 @@ pub fn key_is_taken(
     key: &str,
     except: &str,
 ) -> bool {
-    let sql = call.store.sql(&format!(
+    let sql = about_holders(call, &format!(
         "SELECT {HOLDER} FROM @s@.memories m
          WHERE m.project_id = $1 AND m.namespace = $2 AND m.key = $3 AND m.deleted_at IS NULL AND m.id <> $4 FOR NO KEY UPDATE OF m"
     ));

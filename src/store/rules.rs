@@ -1,5 +1,7 @@
 //! What follows from a change of a memory, whoever makes it: the work of the triggers.
 
+use pgrx::datum::TimestampWithTimeZone;
+
 use super::embedder::embedded_text;
 use super::memory::{self, Identifying};
 use super::open::{self, Store};
@@ -29,6 +31,9 @@ const VERSIONED: [&std::ffi::CStr; 15] = [
     c"deleted_at",
 ];
 
+/// The same of what came with 1.1.0.
+const VERSIONED_ACE: [&std::ffi::CStr; 3] = [c"is_deprecated", c"superseded_by", c"error_pattern"];
+
 /// The columns that say whether two memories of equal content are the same.
 const IDENTIFYING: [&std::ffi::CStr; 9] = [
     c"is_sensitive",
@@ -54,7 +59,8 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
                     .hint("Add a new memory and delete this one."),
             );
         }
-        let renewed = VERSIONED.iter().any(|column| change.changed(column));
+        let renewed = VERSIONED.iter().any(|column| change.changed(column))
+            || (store.has_ace() && VERSIONED_ACE.iter().any(|column| change.changed(column)));
         if renewed && !change.changed(c"version") {
             let version: i32 = change.old_value(c"version").unwrap_or(0);
             change.set(c"version", Some(version.saturating_add(1)));
@@ -62,7 +68,49 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
         }
         rededuplicate(change);
     }
+    if store.has_ace() {
+        deprecate(change);
+    }
     embed(change, &store)
+}
+
+const HASH_BYTES: usize = 32;
+
+/// A deprecated memory keeps its deduplication key out of the way of a new memory of equal content: its id behind the hash
+/// makes it nobody else's key. When it is live again, so is its key.
+fn deprecate(change: &mut RowChange) {
+    let deprecated = change.new_value(c"is_deprecated").unwrap_or(false);
+    let turned = change.is_update() && change.changed(c"is_deprecated");
+    if !deprecated && !turned {
+        return;
+    }
+    if let Some(mut hash) = change.edited::<Vec<u8>>(c"dedupe_hash") {
+        let is = hash.clone();
+        hash.truncate(HASH_BYTES);
+        if deprecated {
+            let id: String = change.new_value(c"id").unwrap_or_default();
+            hash.extend_from_slice(id.as_bytes());
+        }
+        if hash != is {
+            change.set(c"dedupe_hash", Some(hash));
+        }
+    }
+    if deprecated {
+        if change.new_is_null(c"deprecated_at") {
+            change.set(c"deprecated_at", Some(system::now()));
+        }
+        if change.new_is_null(c"deprecated_by") {
+            let actor = actor::current();
+            let by = actor
+                .map(|actor| actor.agent_id.unwrap_or(actor.role))
+                .unwrap_or_else(|| system::role_name(system::current_role()));
+            change.set(c"deprecated_by", Some(by));
+        }
+    } else {
+        change.set::<String>(c"superseded_by", None);
+        change.set::<String>(c"deprecated_by", None);
+        change.set::<TimestampWithTimeZone>(c"deprecated_at", None);
+    }
 }
 
 /// A row that was deduplicated before its identity changed is deduplicated by its new identity.
@@ -155,7 +203,10 @@ pub fn after_change(change: &RowChange) -> Result<()> {
     };
     let deleted =
         change.is_delete() || (change.changed(c"deleted_at") && !change.new_is_null(c"deleted_at"));
+    let turned = !change.is_delete() && store.has_ace() && change.changed(c"is_deprecated");
     let operation = match &actor {
+        _ if turned && change.new_value(c"is_deprecated") == Some(true) => "deprecate",
+        _ if turned => "undeprecate",
         Some(actor) if actor.operation != "add" => actor.operation,
         _ if deleted => "delete",
         Some(_) => "merge",
@@ -176,14 +227,21 @@ pub fn after_change(change: &RowChange) -> Result<()> {
         && change.new_value(c"is_sensitive") == Some(true);
     let _owner = store.as_owner();
     spi::connect(|session| {
-        let sql = store.sql(
+        let (columns, values) = match store.has_ace() {
+            true => (
+                ", is_deprecated, superseded_by, error_pattern",
+                ", ($1).is_deprecated, ($1).superseded_by, ($1).error_pattern",
+            ),
+            false => ("", ""),
+        };
+        let sql = store.sql(&format!(
             "INSERT INTO @s@.memory_history (project_id, memory_id, version, operation, content, content_hash, namespace, agent_id, user_id,
                     session_id, entity_id, scope, shared_with_agents, metadata, memory_type, key, is_sensitive, importance, created_at,
-                    expires_at, deleted_at, valid_from, valid_to, changed_by, changed_as_agent)
+                    expires_at, deleted_at, valid_from, valid_to, changed_by, changed_as_agent{columns})
              SELECT ($1).project_id, ($1).id, ($1).version, $2, ($1).content, ($1).content_hash, ($1).namespace, ($1).agent_id, ($1).user_id,
                     ($1).session_id, ($1).entity_id, ($1).scope, ($1).shared_with_agents, ($1).metadata, ($1).memory_type, ($1).key,
-                    ($1).is_sensitive, ($1).importance, ($1).created_at, ($1).expires_at, ($1).deleted_at, ($1).updated_at, now(), $3, $4",
-        );
+                    ($1).is_sensitive, ($1).importance, ($1).created_at, ($1).expires_at, ($1).deleted_at, ($1).updated_at, now(), $3, $4{values}"
+        ));
         session.write(&sql, &[old, operation.into(), role.into(), agent.into()]);
         if became_secret {
             let sql = store.sql("UPDATE @s@.memory_history SET is_sensitive = true WHERE memory_id = $1 AND project_id = $2 AND NOT is_sensitive");

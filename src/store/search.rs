@@ -13,9 +13,12 @@ use super::access::Call;
 use super::conditions::{Conditions, Filters};
 use super::embedder::Embedder;
 use super::memory;
+use super::types::HalfLives;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
+use crate::pg::owner::SettingScope;
+use crate::pg::planner::IndexOrder;
 use crate::pg::vector::Vector;
 
 pub use arms::Arms;
@@ -67,6 +70,16 @@ impl Fusion {
     }
 }
 
+/// Rows of a set up to which comparing all of them is the cheapest way to `fetch` neighbours.
+pub fn exact_threshold(call: &Call, fetch: usize) -> u64 {
+    path::exact_threshold(call.store.dimensions, fetch)
+}
+
+/// Settings under which a statement finds neighbours by the vector index, as long as the scope lives.
+pub fn follow_index(fetch: usize) -> (SettingScope, IndexOrder) {
+    vector_arm::index_settings(path::ef_search(fetch, 1.0))
+}
+
 /// What a caller asks for.
 #[derive(Default)]
 pub struct Request<'a> {
@@ -81,6 +94,8 @@ pub struct Request<'a> {
     pub recency_half_life: Option<Interval>,
     pub importance_weight: Option<f64>,
     pub diversity: Option<f64>,
+    /// Share of the votes' confidence in the score.
+    pub effectiveness_weight: f64,
 }
 
 /// A checked request.
@@ -95,6 +110,9 @@ pub struct Search {
     recency_half_life_seconds: Option<f64>,
     importance_weight: f64,
     diversity: f64,
+    effectiveness_weight: f64,
+    /// How memories fade by their type, where they do.
+    half_lives: Option<HalfLives>,
     conditions: Conditions,
     /// The set that is searched has a size that can be known in advance, under this name.
     population_key: Option<String>,
@@ -105,6 +123,8 @@ pub struct Hit {
     pub id: String,
     pub content: String,
     pub score: f64,
+    /// The score before votes, importance and age.
+    pub relevance: f64,
     pub similarity: Option<f64>,
     pub text_rank: Option<f64>,
     pub key: Option<String>,
@@ -116,6 +136,9 @@ pub struct Hit {
     pub created_at: TimestampWithTimeZone,
     pub expires_at: Option<TimestampWithTimeZone>,
     importance: f32,
+    pub helpful: i32,
+    pub harmful: i32,
+    pub error_pattern: Option<String>,
 }
 
 impl Search {
@@ -203,6 +226,8 @@ impl Search {
             importance_weight: share("importance_weight", request.importance_weight)?
                 .unwrap_or(0.0),
             diversity: share("diversity", request.diversity)?.unwrap_or(0.0),
+            effectiveness_weight: request.effectiveness_weight,
+            half_lives: (guc::decay() && call.store.has_ace()).then(|| HalfLives::of(call)),
             conditions,
             population_key,
         })
@@ -224,10 +249,16 @@ impl Search {
         self.mode == Mode::Vector && !self.reranks()
     }
 
-    fn reranks(&self) -> bool {
+    /// Whether the score is more than relevance.
+    fn boosts(&self) -> bool {
         self.recency_half_life_seconds.is_some()
             || self.importance_weight > 0.0
-            || self.diversity > 0.0
+            || self.effectiveness_weight > 0.0
+            || self.half_lives.is_some()
+    }
+
+    fn reranks(&self) -> bool {
+        self.boosts() || self.diversity > 0.0
     }
 
     /// Finds the memories.

@@ -135,7 +135,7 @@ pub fn lock_dead_or_alive(call: &Call, session: &Session, id: &str) -> Result<Lo
     lock_where(call, session, id, conditions)?.ok_or_else(|| not_found(id))
 }
 
-fn lock_where(
+pub fn lock_where(
     call: &Call,
     session: &Session,
     id: &str,
@@ -288,6 +288,20 @@ fn target_scope(call: &Call, row: &Locked, change: &Change) -> Result<(String, V
         .hint("Its author may, and so may an admin."));
     }
     Ok((scope, shared))
+}
+
+/// What a memory is that comes back as it was must not have come to be another meanwhile.
+pub fn refuse_conflicts_of(call: &Call, session: &Session, row: &Locked) -> Result<()> {
+    let hash = row.content_hash.as_slice().try_into().unwrap_or_default();
+    refuse_conflicts(
+        call,
+        session,
+        row,
+        &row.scope,
+        &row.memory_type,
+        row.sensitive,
+        &hash,
+    )
 }
 
 /// A change must not make two live memories the same one, nor give a key two values.

@@ -24,7 +24,7 @@ pub fn hits(search: &Search, call: &Call, arms: &mut Arms) -> Vec<Hit> {
         scored.truncate(search.k);
     }
     let mut rows = fetch(call, arms, &scored);
-    if search.recency_half_life_seconds.is_some() || search.importance_weight > 0.0 {
+    if search.boosts() {
         for hit in &mut rows {
             hit.score = boosted(search, hit);
         }
@@ -95,27 +95,52 @@ fn fused(search: &Search, arms: &Arms) -> Vec<(u32, f64)> {
     }
 }
 
-/// Relevance, partly replaced by importance, faded by age.
+/// Relevance, partly replaced by what votes say and by importance, faded by age.
 fn boosted(search: &Search, hit: &Hit) -> f64 {
-    let mut score = hit.score * (1.0 - search.importance_weight)
-        + f64::from(hit.importance) * search.importance_weight;
+    let mix = |score: f64, other: f64, share: f64| score * (1.0 - share) + other * share;
+    let mut score = mix(hit.score, hit.confidence(), search.effectiveness_weight);
+    score = mix(score, f64::from(hit.importance), search.importance_weight);
+    let age_micros = system::now().into_inner() - hit.created_at.into_inner();
+    let age_seconds = age_micros as f64 / 1e6;
     if let Some(half_life) = search.recency_half_life_seconds {
-        let age_micros = system::now().into_inner() - hit.created_at.into_inner();
-        score *= rank::recency(age_micros as f64 / 1e6, half_life);
+        score *= rank::recency(age_seconds, half_life);
+    }
+    if let Some(half_lives) = &search.half_lives {
+        score *= half_lives.decay(&hit.memory_type, age_seconds);
     }
     score
 }
 
+impl Hit {
+    /// A lower bound of the share of tasks the memory helps with, by its votes.
+    pub fn confidence(&self) -> f64 {
+        rank::votes::confidence(self.helpful.unsigned_abs(), self.harmful.unsigned_abs())
+    }
+
+    pub fn effectiveness(&self) -> f64 {
+        rank::votes::effectiveness(self.helpful.unsigned_abs(), self.harmful.unsigned_abs())
+    }
+}
+
 /// What is read of a found row, from the alias `m`.
-pub const COLUMNS: &str = "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END AS content, m.key, m.memory_type, m.scope,
-    m.agent_id, m.namespace, m.metadata, m.created_at, m.expires_at, m.importance";
+pub fn columns(call: &Call) -> String {
+    let votes = match call.store.has_ace() {
+        true => "m.bullet_helpful, m.bullet_harmful, m.error_pattern",
+        false => "0 AS bullet_helpful, 0 AS bullet_harmful, NULL::text AS error_pattern",
+    };
+    format!(
+        "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END AS content, m.key, m.memory_type, m.scope,
+         m.agent_id, m.namespace, m.metadata, m.created_at, m.expires_at, m.importance, {votes}"
+    )
+}
 
 /// The rows, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's part of another index.
 fn fetch(call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
     let mut found = std::mem::take(&mut arms.rows);
     if found.is_empty() && !scored.is_empty() {
         let sql = call.store.sql(&format!(
-            "SELECT {COLUMNS} FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1"
+            "SELECT {} FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
+            columns(call)
         ));
         let ids: Vec<String> = scored
             .iter()
@@ -138,6 +163,7 @@ fn fetch(call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
         .filter_map(|&(candidate, score)| {
             let mut hit = found.remove(&arms.ids[candidate as usize])?;
             hit.score = score;
+            hit.relevance = score;
             hit.similarity = arms.similarity(candidate);
             hit.text_rank = arms.text_rank(candidate);
             Some(hit)
@@ -145,7 +171,7 @@ fn fetch(call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
         .collect()
 }
 
-/// A row that begins with COLUMNS.
+/// A row that begins with these columns.
 pub fn hit(rows: &Rows<'_>, row: usize) -> Hit {
     Hit {
         id: rows.required(row, 1),
@@ -159,14 +185,18 @@ pub fn hit(rows: &Rows<'_>, row: usize) -> Hit {
         created_at: rows.required(row, 9),
         expires_at: rows.get(row, 10),
         importance: rows.required(row, 11),
+        helpful: rows.required(row, 12),
+        harmful: rows.required(row, 13),
+        error_pattern: rows.get(row, 14),
         score: 0.0,
+        relevance: 0.0,
         similarity: None,
         text_rank: None,
     }
 }
 
-/// Columns of COLUMNS; what a statement adds comes behind them.
-pub const COLUMN_COUNT: usize = 11;
+/// How many they are; what a statement adds comes behind them.
+pub const COLUMN_COUNT: usize = 14;
 
 /// Maximal marginal relevance over the candidates' vectors. Its work grows with candidates times k, so both are bounded.
 fn diverse(search: &Search, call: &Call, mut rows: Vec<Hit>) -> Vec<Hit> {

@@ -187,8 +187,8 @@ impl Shape<'_> {
         let distance = format!("m.embedding OPERATOR(@v@.<=>) {query}");
         // The index scan has each row at hand; another statement would have to look the rows up again.
         let columns = match self.search.is_nearest_only() {
-            true => rank::COLUMNS,
-            false => "m.id",
+            true => rank::columns(self.call),
+            false => "m.id".to_owned(),
         };
         let sql = format!(
             "SELECT {columns}, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit}"
@@ -198,6 +198,16 @@ impl Shape<'_> {
             ..self.statement(&sql, args, Some(ef_search))
         }
     }
+}
+
+/// The vector index is followed until enough rows pass the filter.
+pub fn index_settings(ef_search: u32) -> (SettingScope, IndexOrder) {
+    let settings = SettingScope::open();
+    settings.set(c"hnsw.iterative_scan", "relaxed_order");
+    settings.set(c"hnsw.ef_search", &ef_search.to_string());
+    settings.set(c"hnsw.max_scan_tuples", &guc::max_scan_tuples().to_string());
+    settings.set(c"hnsw.scan_mem_multiplier", "4");
+    (settings, IndexOrder::enforce())
 }
 
 impl Statement {
@@ -234,13 +244,7 @@ impl Statement {
 
     /// The settings last as long as the result, and are restored even on error.
     fn settings(&self) -> Option<(SettingScope, IndexOrder)> {
-        let ef = self.hnsw_ef?;
-        let settings = SettingScope::open();
-        settings.set(c"hnsw.iterative_scan", "relaxed_order");
-        settings.set(c"hnsw.ef_search", &ef.to_string());
-        settings.set(c"hnsw.max_scan_tuples", &guc::max_scan_tuples().to_string());
-        settings.set(c"hnsw.scan_mem_multiplier", "4");
-        Some((settings, IndexOrder::enforce()))
+        self.hnsw_ef.map(index_settings)
     }
 
     /// The plan with what its nodes really did, as JSON.

@@ -1,0 +1,87 @@
+//! A piece of work whose failure undoes it, and nothing else.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
+
+use super::error::{self, Error, Result};
+
+/// What a piece of work came to.
+pub enum Outcome<T> {
+    Done(T),
+    /// It failed and was undone.
+    Failed {
+        sqlstate: String,
+        message: String,
+    },
+}
+
+enum Ended<T> {
+    Done(T),
+    Refused(Error),
+    Raised {
+        sqlstate: PgSqlErrorCode,
+        message: String,
+    },
+}
+
+/// Runs `work` in a subtransaction. Whoever wants the whole call to end (a cancelled query, a server that shuts down) has his
+/// way; so has a defect of ours.
+pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    // SAFETY: the way PL/pgSQL runs a block with an exception clause: the subtransaction is released or rolled back before
+    // this returns, and memory context and resource owner are what they were. When an error passes through, the end of the
+    // transaction does that.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let ended = PgTryBuilder::new(AssertUnwindSafe(|| match work() {
+            Ok(result) => Ended::Done(result),
+            Err(error) => Ended::Refused(error),
+        }))
+        .catch_others(|error| match error {
+            CaughtError::PostgresError(ref report) | CaughtError::ErrorReport(ref report)
+                if !ends_the_call(report.sql_error_code()) =>
+            {
+                Ended::Raised {
+                    sqlstate: report.sql_error_code(),
+                    message: report.message().to_owned(),
+                }
+            }
+            error => error.rethrow(),
+        })
+        .execute();
+        match ended {
+            Ended::Done(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Ended::Refused(_) | Ended::Raised { .. } => {
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            }
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        match ended {
+            Ended::Done(result) => Outcome::Done(result),
+            Ended::Refused(error) => Outcome::Failed {
+                sqlstate: error::sqlstate(error.code()),
+                message: error.to_string(),
+            },
+            Ended::Raised { sqlstate, message } => Outcome::Failed {
+                sqlstate: error::sqlstate(sqlstate),
+                message,
+            },
+        }
+    }
+}
+
+fn ends_the_call(code: PgSqlErrorCode) -> bool {
+    matches!(
+        code,
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_DATABASE_DROPPED
+            | PgSqlErrorCode::ERRCODE_INTERNAL_ERROR
+            | PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY
+    )
+}

@@ -1,0 +1,93 @@
+//! Reflections: what was learned from a success or a failure, as a memory of its own type.
+
+use super::access::{Call, Requester};
+use super::memory::{self, Draft};
+use super::{batch, update};
+use crate::pg::error::{Error, Result};
+use crate::pg::json::Jsonb;
+
+/// What was learned, and from what.
+#[derive(Default)]
+pub struct Reflection<'a> {
+    pub error_pattern: Option<&'a str>,
+    pub correct_approach: Option<&'a str>,
+    pub applicable_contexts: Option<Vec<String>>,
+    pub source_trajectory_id: Option<&'a str>,
+}
+
+pub const TYPE: &str = "reflection";
+pub const SCOPE: &str = "global";
+
+/// Adds a reflection; the draft says whose it is and where it belongs. A reflection of equal content is the same one.
+pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result<String> {
+    author(call)?;
+    for (name, value) in [
+        ("error_pattern", reflection.error_pattern),
+        ("correct_approach", reflection.correct_approach),
+    ] {
+        if let Some(value) = value {
+            memory::check_content(name, Some(value.to_owned()))?;
+        }
+    }
+    if let Some(trajectory) = reflection.source_trajectory_id {
+        memory::check_name("source_trajectory_id", trajectory)?;
+    }
+    draft.metadata = with_lesson(draft.metadata, reflection)?;
+    draft.memory_type = Some(TYPE.to_owned());
+    draft.scope.get_or_insert_with(|| SCOPE.to_owned());
+    let memory = draft.complete(&call.store, &call.access)?;
+    let memory = batch::with_cached_embeddings(call, vec![memory]);
+    let Some(added) = batch::write(call, memory)?.pop() else {
+        return Err(Error::state("no reflection was added"));
+    };
+    if reflection.error_pattern.is_some() || reflection.source_trajectory_id.is_some() {
+        let sql = call.store.sql(
+            "UPDATE @s@.memories SET error_pattern = coalesce(error_pattern, $3), source_trajectory_id = coalesce(source_trajectory_id, $4)
+             WHERE id = $1 AND project_id = $2
+                   AND (error_pattern IS NULL AND $3 IS NOT NULL OR source_trajectory_id IS NULL AND $4 IS NOT NULL)",
+        );
+        let args = [
+            added.id.as_str().into(),
+            call.project().into(),
+            reflection.error_pattern.into(),
+            reflection.source_trajectory_id.into(),
+        ];
+        call.sql(|session| {
+            session.write(&sql, &args);
+        });
+    }
+    Ok(added.id)
+}
+
+/// What is written is one agent's, or nobody's; never everybody's.
+pub fn author(call: &Call) -> Result<()> {
+    match call.access.requester {
+        Requester::Everything => {
+            Err(Error::argument("agent_id '*' cannot be an author")
+                .hint("Name one agent, or none."))
+        }
+        Requester::Agent(_) | Requester::Nobody => Ok(()),
+    }
+}
+
+/// The lesson goes into the metadata, where filters find it.
+fn with_lesson(metadata: Option<Jsonb>, reflection: &Reflection<'_>) -> Result<Option<Jsonb>> {
+    let mut lesson = serde_json::Map::new();
+    if let Some(approach) = reflection.correct_approach {
+        lesson.insert("correct_approach".to_owned(), approach.into());
+    }
+    if let Some(contexts) = &reflection.applicable_contexts {
+        lesson.insert("applicable_contexts".to_owned(), contexts.clone().into());
+    }
+    if lesson.is_empty() {
+        return Ok(metadata);
+    }
+    if let Some(metadata) = &metadata {
+        memory::check_metadata(metadata)?;
+    }
+    let base = metadata
+        .as_ref()
+        .map_or_else(|| "{}".to_owned(), Jsonb::text);
+    let patch = Jsonb::parse(&serde_json::Value::Object(lesson).to_string());
+    Ok(Some(Jsonb::parse(&update::merge_patch(&base, &patch)?)))
+}
