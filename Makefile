@@ -36,9 +36,9 @@ schema: ## regenerate the install script of this version in sql/
 check-schema: ## fail when the committed install script differs from the code
 	@scripts/schema.sh --check
 
-.PHONY: test lint fmt core-test test-18 test-16
+.PHONY: test lint fmt core-test test-18 test-16 test-upgrade
 test: ## everything below, on PostgreSQL 18 and 16
-	@scripts/test.sh lint core 18 16 schema frozen demo
+	@scripts/test.sh lint core 18 16 upgrade schema frozen demo
 
 lint: ## formatting, clippy, shellcheck, licences
 	@scripts/test.sh lint
@@ -54,6 +54,9 @@ test-18: ## the extension's tests on PostgreSQL 18
 
 test-16: ## the extension's tests on PostgreSQL 16
 	@scripts/test.sh 16
+
+test-upgrade: ## pg_upgrade of a store from PostgreSQL 16 to 18
+	@scripts/test.sh upgrade
 
 .PHONY: bench quality soak fuzz
 bench: ## speed beside hand-written pgvector SQL

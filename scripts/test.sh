@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs parts of the test suite in the order given, and stops at the first that fails.
 #
-#   test.sh [lint] [core] [18] [16] [schema] [frozen] [demo]
+#   test.sh [lint] [core] [18] [16] [upgrade] [schema] [frozen] [demo]
 . "$(dirname "$0")/environment.sh"
 
 # The parts choose their own servers.
@@ -28,17 +28,36 @@ lint() {
 
 core() { cargo test --release --package memory_core; }
 
-on_server() {
-    local major=$1 pg_config
-    "$repo/scripts/setup.sh" "$major"
-    pg_config=$(embedded_pg_config "$major")
+# Builds and installs into the embedded server of a major version.
+install_into() {
+    local pg_config
+    "$repo/scripts/setup.sh" "$1"
+    pg_config=$(embedded_pg_config "$1")
     PG_CONFIG=$pg_config "$repo/scripts/build.sh"
     PG_CONFIG=$pg_config "$repo/scripts/install.sh"
+}
+
+# Test files that match a pattern, with that server.
+cargo_test() {
+    local major=$1 files=$2 pg_config
+    pg_config=$(embedded_pg_config "$major")
+    PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config MEMORY_EXT_TEST_USER=$server_user \
+        cargo test --release --package memory_ext --test "$files" \
+        --no-default-features --features "pg$major" --target-dir "$(target_dir "$major")"
+}
+
+on_server() {
+    install_into "$1"
     # --test '*': the library itself has symbols that only a server resolves, so no test binary of
     # it can be linked.
-    PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config MEMORY_EXT_TEST_USER=$server_user \
-        cargo test --release --package memory_ext --test '*' \
-        --no-default-features --features "pg$major" --target-dir "$(target_dir "$major")"
+    cargo_test "$1" '*'
+}
+
+# From one server to the next, so both need the extension.
+upgrade() {
+    install_into 16
+    install_into 18
+    MEMORY_EXT_OLD_PG_CONFIG=$(embedded_pg_config 16) cargo_test 18 pg_upgrade
 }
 
 # The install and upgrade scripts of a release never change: databases were made with them.
@@ -69,15 +88,15 @@ run() {
     local started=$SECONDS
     say "test: $1"
     case $1 in
-        lint | core | frozen | demo) "$1" ;;
+        lint | core | upgrade | frozen | demo) "$1" ;;
         16 | 18) on_server "$1" ;;
         schema) "$repo/scripts/schema.sh" --check ;;
-        *) die "unknown part: $1" "Known: lint, core, 18, 16, schema, frozen, demo." ;;
+        *) die "unknown part: $1" "Known: lint, core, 18, 16, upgrade, schema, frozen, demo." ;;
     esac
     say "test: $1 passed ($((SECONDS - started)) s)"
 }
 
-[ $# -gt 0 ] || set -- lint core 18 16 schema frozen demo
+[ $# -gt 0 ] || set -- lint core 18 16 upgrade schema frozen demo
 for part; do
     run "$part"
 done
