@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use support::agents::{ALICE_SEES, three_agents};
-use support::calls::{ADMINISTERING, OWNING, READING, TOUCHING, WRITING, WRITING_FOR_ALL, call};
+use support::calls::{
+    ADMINISTERING, OWNING, READING, READING_1_1, READING_FOR_OTHERS_1_1, TOUCHING, WRITING,
+    WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
+};
 use support::{Sql, cluster, database, granted, role, store_hash};
 
 #[test]
@@ -14,7 +17,11 @@ fn the_calls_tested_here_are_all_there_are() {
     let mut sql = database().connect();
     let text: String = [
         READING,
+        READING_1_1,
+        READING_FOR_OTHERS_1_1,
         WRITING,
+        WRITING_1_1,
+        WRITING_FOR_OTHERS_1_1,
         WRITING_FOR_ALL,
         TOUCHING,
         ADMINISTERING,
@@ -62,7 +69,11 @@ fn c23_a_stranger_is_refused_by_every_function() {
 
     for template in [
         READING,
+        READING_1_1,
+        READING_FOR_OTHERS_1_1,
         WRITING,
+        WRITING_1_1,
+        WRITING_FOR_OTHERS_1_1,
         WRITING_FOR_ALL,
         TOUCHING,
         ADMINISTERING,
@@ -96,7 +107,7 @@ fn each_privilege_includes_the_one_below_and_no_more() {
     let (_, mut writer) = granted(&database, "default", "write", None);
     let (_, mut admin) = granted(&database, "default", "admin", None);
 
-    for template in READING {
+    for template in [READING, READING_1_1, READING_FOR_OTHERS_1_1].concat() {
         let call = call(template, &id, None, "default");
         for client in [&mut reader, &mut writer, &mut admin] {
             client
@@ -104,7 +115,14 @@ fn each_privilege_includes_the_one_below_and_no_more() {
                 .unwrap_or_else(|error| panic!("{call}: {error:?}"));
         }
     }
-    for template in [WRITING, WRITING_FOR_ALL].concat() {
+    for template in [
+        WRITING,
+        WRITING_1_1,
+        WRITING_FOR_OTHERS_1_1,
+        WRITING_FOR_ALL,
+    ]
+    .concat()
+    {
         let call = call(template, &id, None, "default");
         reader.refused(&call, &[]).is("42501").well_formed();
         for client in [&mut writer, &mut admin] {
@@ -297,7 +315,7 @@ fn c23_an_agent_bound_role_cannot_claim_another_agent_in_any_function() {
     let (_, mut alice) = granted(&database, "default", "write", Some("alice"));
     let before = store_hash(&mut owner);
 
-    for template in [READING, WRITING, TOUCHING].concat() {
+    for template in [READING, READING_1_1, WRITING, WRITING_1_1, TOUCHING].concat() {
         for claimed in ["bob", "*", "Alice", "alice "] {
             alice
                 .refused(
@@ -396,7 +414,19 @@ fn c17_no_function_reaches_another_project_by_id() {
     let before = store_hash(&mut owner);
 
     // Asked for by its own project: no right there.
-    for template in [READING, WRITING, WRITING_FOR_ALL, TOUCHING, ADMINISTERING].concat() {
+    for template in [
+        READING,
+        READING_1_1,
+        READING_FOR_OTHERS_1_1,
+        WRITING,
+        WRITING_1_1,
+        WRITING_FOR_OTHERS_1_1,
+        WRITING_FOR_ALL,
+        TOUCHING,
+        ADMINISTERING,
+    ]
+    .concat()
+    {
         client
             .refused(&call(template, &id, None, "q"), &[])
             .is("42501")

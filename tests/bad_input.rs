@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::{Refusal, Sql, cluster, store_hash};
+use support::cases::refuse_all;
+use support::{Sql, cluster, store_hash};
 
 /// A store with a few memories to lose.
 fn store() -> postgres::Client {
@@ -17,39 +18,9 @@ fn store() -> postgres::Client {
     sql
 }
 
-/// Runs every case, a line each: SQLSTATE | parts of the message (what was got, what is expected), by commas | a part of the
-/// hint, or nothing where there is no next step to tell | the statement.
+/// See `refuse_all`.
 fn check(cases: &str) {
-    let mut sql = store();
-    let before = store_hash(&mut sql);
-    let mut wrong = Vec::new();
-    for case in cases.lines().map(str::trim).filter(|case| !case.is_empty()) {
-        let [sqlstate, parts, hint, statement] =
-            case.splitn(4, '|').map(str::trim).collect::<Vec<_>>()[..]
-        else {
-            panic!("four fields: {case}");
-        };
-        let refusal = match sql.query(statement, &[]) {
-            Ok(rows) => {
-                wrong.push(format!("{case}\n    not refused, {} rows", rows.len()));
-                continue;
-            }
-            Err(error) => Refusal::of(statement, &error),
-        };
-        let fits = refusal.sqlstate == sqlstate
-            && parts.split(", ").all(|part| refusal.message.contains(part))
-            && refusal.hint.contains(hint);
-        if !fits {
-            wrong.push(format!("{case}\n    got {refusal:?}"));
-        } else if sqlstate == "22023" {
-            // The server's own errors have a style of their own.
-            refusal.well_formed();
-        }
-        if store_hash(&mut sql) != before {
-            wrong.push(format!("{case}\n    refused, but the store has changed"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    refuse_all(&mut store(), cases);
 }
 
 #[test]

@@ -27,6 +27,13 @@ fn fill(sql: &mut Client) {
          SELECT memory_touch(array_agg(id)) FROM memory_list(page_size => 20);
          SELECT memory_grant('reader', 'default', 'read'); SELECT memory_grant('bound', '*', 'write', 'a');
          INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', content_hash, embedding FROM memories WHERE id = 'private';
+         SELECT memory_vote('shared', 'helpful', 'a', 'why', 'task'); SELECT memory_vote('shared', 'harmful', 'a', task_id => 'task');
+         SELECT memory_add('outdated', id => 'outdated'); SELECT memory_deprecate('outdated', 'moved on', superseded_by => 'shared', agent_id => 'a');
+         INSERT INTO memory_types (memory_type, half_life_days, description) VALUES ('poem', NULL, 'lasts for ever');
+         SELECT memory_add('roses are red', memory_type => 'poem', id => 'poem'); SELECT memory_reflect('too late', error_pattern => 'E1');
+         SELECT memory_session_start('s', next_items => '[\"b\", {\"item\": \"a\"}]'); SELECT memory_session_update('s', complete_item => 'a');
+         SELECT memory_feature_create('f', description => 'a feature', test_steps => '[\"open\"]');
+         SELECT memory_run_start('r', agent_id => 'a', memory_ids => '{shared}'); SELECT memory_run_complete('r', false, error => 'broke', agent_id => 'a');
          CREATE INDEX of_my_own ON memories ((metadata ->> 'i'));
          CREATE POLICY of_my_own ON memories FOR SELECT TO reader USING (namespace = 'n1');
          ALTER TABLE memories ADD COLUMN of_my_own text DEFAULT 'mine';

@@ -3,6 +3,7 @@
 mod support;
 
 use postgres::types::ToSql;
+use support::cases::FRAGMENTS;
 use support::{Random, Sql};
 
 fn store() -> postgres::Client {
@@ -15,25 +16,6 @@ fn store() -> postgres::Client {
     );
     sql
 }
-
-const FRAGMENTS: &[&str] = &[
-    "'; DROP TABLE memories; --",
-    "x' OR '1'='1",
-    "\"; SELECT pg_sleep(10); --",
-    "$1 $2 $$ $tag$ $_$",
-    "@s@ @v@ @schema@ @dimensions@",
-    "{} {0} {name} %s %d %n %%",
-    "\\'; \\\" \\x41 \\0 \\u0000 E'\\x00'",
-    "/* comment */ -- comment",
-    "../../etc/passwd",
-    "<script>alert(1)</script>",
-    "NULL",
-    "*/ UNION SELECT passwd FROM pg_shadow",
-    "a:b & !c | (d <-> e) :* '",
-    "$.\"a\" ? (@ > 1)",
-    "\u{202e}right to left\u{202c} \u{1f9e0} e\u{301}",
-    "line one\nline two\ttab",
-];
 
 #[test]
 fn sql_fragments_in_every_text_argument_are_only_text() {

@@ -14,7 +14,9 @@ fn direct_sql_fails_closed_on_every_table() {
     let mut owner = database.connect();
     three_agents(&mut owner);
     owner.run("SET memory_ext.audit = 'full'; SELECT memory_kv_set('k', 'v'); SELECT memory_kv_alias('a', 'k'); SELECT memory_update('global', 'changed'); SELECT memory_touch('{global}');
-               INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', content_hash, embedding FROM memories WHERE id = 'global'");
+               INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', content_hash, embedding FROM memories WHERE id = 'global';
+               SELECT memory_vote('global', 'helpful', 'alice'); SELECT memory_vote('global', 'harmful', 'alice');
+               SELECT memory_session_start('s'); SELECT memory_feature_create('f', description => 'x'); SELECT memory_run_start('r')");
     let stranger = role();
     owner.run(&format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {stranger}"
@@ -40,6 +42,12 @@ fn direct_sql_fails_closed_on_every_table() {
         "INSERT INTO memory_migrations (number, extension_version, checksum) VALUES (99, '9', 'x')",
         "INSERT INTO memory_models (name, embedder, dimensions, text_search_config, active) VALUES ('x', 'md5', 3, 'english', false)",
         "INSERT INTO memory_usage VALUES ('default', 'global', 1, now())",
+        "INSERT INTO vote_history (memory_id, project_id, voter_agent_id, vote) VALUES ('global', 'default', 'x', 'helpful')",
+        "INSERT INTO vote_changes (memory_id, project_id, voter_agent_id, vote) VALUES ('global', 'default', 'x', 'helpful')",
+        "INSERT INTO session_progress (id, project_id, session_id) VALUES ('x', 'default', 'x')",
+        "INSERT INTO feature_tracker (id, project_id, feature_id, description) VALUES ('x', 'default', 'x', 'x')",
+        "INSERT INTO memory_runs (id, project_id, run_id) VALUES ('x', 'default', 'x')",
+        "INSERT INTO memory_types (memory_type, half_life_days, description) VALUES ('x', 1, 'x')",
     ] {
         assert_eq!(client.refused(insert, &[]).sqlstate, "42501", "{insert}");
     }

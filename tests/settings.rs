@@ -41,6 +41,34 @@ fn every_setting_has_a_description() {
 }
 
 #[test]
+fn effectiveness_weight_is_the_share_of_what_is_proven() {
+    let mut sql = store();
+    sql.run("SELECT memory_add('rotate the password', memory_type => 'strategy', id => 'fits'); SELECT memory_add('feed the cat', memory_type => 'strategy', id => 'proven')");
+    sql.run("SELECT memory_vote('proven', 'helpful', 'v' || i) FROM generate_series(1, 20) i");
+    let first = "SELECT id FROM memory_playbook('rotate the password', k => 1)";
+
+    assert_eq!(sql.one::<String>(first, &[]), "fits");
+    sql.run("SET memory_ext.effectiveness_weight = 1");
+    assert_eq!(sql.one::<String>(first, &[]), "proven");
+}
+
+#[test]
+fn decay_lets_old_memories_fade() {
+    let mut sql = store();
+    sql.run("SELECT memory_add('the ship sails at noon', id => 'old'); SELECT memory_add('the ship sails', id => 'new')");
+    sql.run("UPDATE memories SET created_at = now() - interval '300 days', updated_at = now() - interval '300 days' WHERE id = 'old'");
+    let first = "SELECT id FROM memory_search('the ship sails at noon', 1)";
+
+    assert_eq!(sql.one::<String>(first, &[]), "old");
+    sql.run("SET memory_ext.decay = on; SET memory_ext.text_weight = 0");
+    let faded: f64 = sql.one(
+        "SELECT score FROM memory_search('the ship sails at noon', 2) WHERE id = 'old'",
+        &[],
+    );
+    assert!(faded < 0.01, "ten half-lives of a standard memory: {faded}");
+}
+
+#[test]
 fn project_is_what_a_call_without_one_means() {
     let mut sql = store();
 

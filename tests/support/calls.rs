@@ -21,6 +21,37 @@ pub const WRITING: &[&str] = &[
     "SELECT memory_kv_set('k', 'v'AGENT PROJECT)",
     "SELECT memory_kv_delete('k'AGENT PROJECT)",
 ];
+/// The same of what 1.1.0 brought.
+pub const READING_1_1: &[&str] = &[
+    "SELECT * FROM memory_votes('ID'AGENT PROJECT)",
+    "SELECT * FROM memory_playbook('words'AGENT PROJECT)",
+    "SELECT * FROM memory_duplicates(page_size => 9AGENT PROJECT)",
+    "SELECT * FROM memory_session_get('s'AGENT PROJECT)",
+    "SELECT * FROM memory_session_list(page_size => 9AGENT PROJECT)",
+    "SELECT * FROM memory_feature_get('f'AGENT PROJECT)",
+    "SELECT * FROM memory_feature_list(page_size => 9AGENT PROJECT)",
+    "SELECT * FROM memory_run_get('r'AGENT PROJECT)",
+    "SELECT * FROM memory_timeline('s'AGENT PROJECT)",
+    "SELECT * FROM memory_entity_facts('e'AGENT PROJECT)",
+];
+pub const WRITING_1_1: &[&str] = &[
+    "SELECT memory_deprecate('ID'AGENT PROJECT)",
+    "SELECT memory_undeprecate('ID'AGENT PROJECT)",
+    "SELECT * FROM memory_delta('[{\"operation\": \"add\", \"content\": \"words\"}]'AGENT PROJECT)",
+    "SELECT memory_reflect('words'AGENT PROJECT)",
+    "SELECT * FROM memory_consolidate(dry_run => falseAGENT PROJECT)",
+    "SELECT * FROM memory_curate(dry_run => falseAGENT PROJECT)",
+    "SELECT * FROM memory_session_start('s'AGENT PROJECT)",
+    "SELECT * FROM memory_session_update('s', summary => 'words'AGENT PROJECT)",
+    "SELECT * FROM memory_feature_create('f', description => 'words'AGENT PROJECT)",
+    "SELECT * FROM memory_feature_update('f', passes => trueAGENT PROJECT)",
+    "SELECT * FROM memory_run_start('r'AGENT PROJECT)",
+    "SELECT * FROM memory_run_complete('r', trueAGENT PROJECT)",
+];
+/// These name agents in their own way.
+pub const READING_FOR_OTHERS_1_1: &[&str] = &["SELECT memory_handoff('a', 'b' PROJECT)"];
+pub const WRITING_FOR_OTHERS_1_1: &[&str] =
+    &["SELECT * FROM memory_vote('ID', 'helpful', 'a' PROJECT)"];
 /// These take no agent.
 pub const WRITING_FOR_ALL: &[&str] = &[
     "SELECT * FROM memory_add_many('[\"words\"]' PROJECT)",

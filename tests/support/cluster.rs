@@ -48,12 +48,17 @@ pub struct Cluster {
     pub server: Server,
     directory: PathBuf,
     keeper: Child,
-    databases: AtomicUsize,
 }
 
 impl Cluster {
     pub fn start(options: Options) -> Self {
-        let server = Server::from_environment();
+        let cluster = Cluster::prepare(Server::from_environment(), options);
+        cluster.control_start();
+        cluster
+    }
+
+    /// A cluster of this server that is not started yet.
+    pub fn prepare(server: Server, options: Options) -> Self {
         let cluster = Cluster::reserve(server);
         run(cluster
             .server
@@ -65,6 +70,8 @@ impl Cluster {
                 "postgres",
                 "--encoding=UTF8",
                 "--locale=C",
+                // The default since PostgreSQL 18: pg_upgrade wants both its clusters with or both without.
+                "--data-checksums",
                 "--no-sync",
                 "-D",
             ])
@@ -80,7 +87,6 @@ impl Cluster {
         for line in &options.settings {
             cluster.configure(line);
         }
-        cluster.control_start();
         cluster
     }
 
@@ -136,7 +142,6 @@ impl Cluster {
             server,
             directory,
             keeper,
-            databases: AtomicUsize::new(0),
         }
     }
 
@@ -246,10 +251,9 @@ impl Cluster {
 
     /// A new, empty database.
     pub fn empty_database(&self) -> Database<'_> {
-        let name = format!(
-            "test_{}",
-            self.databases.fetch_add(1, Ordering::Relaxed) + 1
-        );
+        // Counted for all clusters: one may hold the databases of another, after pg_upgrade.
+        static DATABASES: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed) + 1);
         self.admin(&format!("CREATE DATABASE {name}"));
         Database::of(self, name)
     }

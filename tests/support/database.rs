@@ -65,12 +65,18 @@ impl<C: GenericClient> Sql for C {
     }
 }
 
+/// The only row that a call of a function returns, by its columns' names.
+pub fn row(client: &mut Client, call: &str) -> serde_json::Value {
+    client.one(&format!("SELECT to_jsonb(r) FROM {call} r"), &[])
+}
+
 /// The tables of the store, in the schema of the extension, ready for use in a statement.
 pub fn store_tables(client: &mut Client) -> Vec<String> {
     client.column(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_extension e ON e.extname = 'memory_ext' AND e.extnamespace = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND c.relname IN ('memories', 'memory_history', 'memory_events', 'memory_usage', 'memory_models',
-               'embedding_cache', 'memory_grants', 'memory_key_aliases', 'memory_migrations')
+               'embedding_cache', 'memory_grants', 'memory_key_aliases', 'memory_migrations', 'vote_history', 'vote_changes',
+               'session_progress', 'feature_tracker', 'memory_runs', 'memory_types')
          ORDER BY c.relname",
         &[],
     )

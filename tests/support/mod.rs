@@ -8,20 +8,27 @@
 // Every test file is a crate of its own and uses its own part of this.
 #![allow(dead_code, unused_imports)]
 
+pub mod ace;
 pub mod agents;
 pub mod calls;
+pub mod cases;
+pub mod catalog;
 mod cluster;
 mod database;
 mod random;
 mod refusal;
+pub mod release;
+mod rows;
 mod server;
 mod shared;
+pub mod votes;
 mod wait;
 
 pub use cluster::{Cluster, Options};
-pub use database::{Database, Sql, store_hash, store_tables};
+pub use database::{Database, Sql, row, store_hash, store_tables};
 pub use random::Random;
 pub use refusal::Refusal;
+pub use rows::Rows;
 pub use server::{Server, run};
 pub use shared::{cluster, database, granted, role, store};
 pub use wait::{together, wait_until};

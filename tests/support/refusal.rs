@@ -48,6 +48,12 @@ impl Refusal {
         self
     }
 
+    /// There is a next step, and the hint tells it.
+    pub fn helps(self) -> Self {
+        assert!(!self.hint.is_empty(), "no hint: {self:?}");
+        self
+    }
+
     /// The style of the project's errors: the message starts lower case and has no full stop, DETAIL and HINT are sentences.
     pub fn well_formed(self) -> Self {
         let message = self.message.as_str();

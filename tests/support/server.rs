@@ -13,7 +13,12 @@ impl Server {
     pub fn from_environment() -> Self {
         let pg_config = std::env::var("PG_CONFIG")
             .expect("PG_CONFIG names the pg_config of a server that memory_ext is installed in (make install)");
-        let output = Command::new(&pg_config)
+        Server::of(&pg_config)
+    }
+
+    /// The server that a pg_config belongs to.
+    pub fn of(pg_config: &str) -> Self {
+        let output = Command::new(pg_config)
             .arg("--bindir")
             .output()
             .expect("pg_config runs");
