@@ -152,6 +152,10 @@ pub enum Section {
     Vector,
     /// memory_search by text and vector
     Hybrid,
+    /// memory_playbook
+    Playbook,
+    /// memory_vote
+    Vote,
     /// pg_restore of a store
     Restore,
     /// memory_add

@@ -27,7 +27,7 @@ pub fn copy_of<'s>(
         .map(|column| column.definition.as_str())
         .collect();
     to.batch_execute(&format!(
-        "CREATE EXTENSION vector; CREATE TABLE memories ({}) WITH (fillfactor = 90)",
+        "CREATE EXTENSION vector; CREATE TABLE memories ({}) WITH (fillfactor = 75)",
         definitions.join(", ")
     ))?;
     copy_rows(&mut from, &mut to, &columns)?;

@@ -4,6 +4,7 @@ mod add;
 mod add_many;
 mod embed;
 mod hybrid_search;
+mod learning;
 mod restore;
 mod session_memory;
 mod vector_search;
@@ -45,6 +46,9 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
     if options.wants_any(&OF_NARROW_STORE) {
         narrow_store(&server, &source, options, &mut report)?;
     }
+    if options.wants(Section::Vote) {
+        learning::votes(&server, &source, options, &mut report)?;
+    }
     if options.wants(Section::Wide) {
         progress("vector search at 1536 dimensions");
         let projects = one_project_among_others(options.wide_rows, options.wide_project);
@@ -73,9 +77,10 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 5] = [
+const OF_NARROW_STORE: [Section; 6] = [
     Section::Vector,
     Section::Hybrid,
+    Section::Playbook,
     Section::Restore,
     Section::Add,
     Section::AddMany,
@@ -106,6 +111,9 @@ fn narrow_store(
     }
     if options.wants(Section::Hybrid) {
         hybrid_search::measure(&mut client, &corpus, options, report)?;
+    }
+    if options.wants(Section::Playbook) {
+        learning::playbook(&mut client, &corpus, options, report)?;
     }
     drop(client);
     if !options.wants_any(&BESIDE_PLAIN_TABLE) {
