@@ -48,6 +48,7 @@ pub struct Cluster {
     pub server: Server,
     directory: PathBuf,
     keeper: Child,
+    databases: AtomicUsize,
 }
 
 impl Cluster {
@@ -142,6 +143,7 @@ impl Cluster {
             server,
             directory,
             keeper,
+            databases: AtomicUsize::new(0),
         }
     }
 
@@ -251,9 +253,19 @@ impl Cluster {
 
     /// A new, empty database.
     pub fn empty_database(&self) -> Database<'_> {
-        // Counted for all clusters: one may hold the databases of another, after pg_upgrade.
-        static DATABASES: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed) + 1);
+        let mut admin = self.connect("postgres");
+        // Some are there already after pg_upgrade.
+        let name = loop {
+            let number = self.databases.fetch_add(1, Ordering::Relaxed) + 1;
+            let name = format!("test_{number}");
+            let taken: bool = admin.one(
+                "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
+                &[&name],
+            );
+            if !taken {
+                break name;
+            }
+        };
         self.admin(&format!("CREATE DATABASE {name}"));
         Database::of(self, name)
     }
