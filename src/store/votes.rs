@@ -6,7 +6,7 @@ use super::access::{Call, Requester};
 use super::conditions::Conditions;
 use super::{events, memory, update};
 use crate::pg::error::{Error, Result};
-use crate::pg::spi::{Planning, Session};
+use crate::pg::spi::{Planning, Rows, Session};
 
 /// A vote as it is cast.
 pub struct Vote<'a> {
@@ -82,43 +82,66 @@ fn name(helpful: bool) -> &'static str {
     if helpful { "helpful" } else { "harmful" }
 }
 
-/// One statement for the vote and the counters. The unique index makes two equal votes at once wait for each other; who
-/// comes second changes the vote, which can only have been the other one, or changes nothing. Counters are not indexed:
-/// the update is HOT.
+/// Records the vote and counts it. The unique index makes two equal votes at once wait for each other; who comes second
+/// changes the vote, which can only have been the other one, or changes nothing. Counters are not indexed: the update is HOT.
 fn record(call: &Call, session: &Session, voter: &str, vote: &Vote<'_>) -> Option<Count> {
-    let mut conditions = Conditions::default();
-    conditions.visible(&call.access, false);
-    let id = conditions.arg(vote.memory_id);
-    conditions.push(format!("m.id = {id}"));
-    let voter = conditions.arg(voter);
-    let cast = conditions.arg(name(vote.helpful));
-    let other = conditions.arg(name(!vote.helpful));
-    let context = conditions.arg(vote.context);
-    let task = conditions.arg(vote.task_id);
+    let mut seen = Conditions::default();
+    seen.visible(&call.access, false);
+    seen.equal("id", Some(vote.memory_id));
+    let known = seen.args.len();
+    let seen_sql = seen.sql();
+    let voter_place = seen.arg(voter);
+    let cast = seen.arg(name(vote.helpful));
+    let context = seen.arg(vote.context);
+    let task = seen.arg(vote.task_id);
     let sql = call.store.sql(&format!(
-        "WITH seen AS MATERIALIZED (SELECT m.id, m.project_id, m.bullet_helpful, m.bullet_harmful FROM @s@.memories m WHERE {}),
-              voted AS (
-                  INSERT INTO @s@.vote_history AS v (memory_id, project_id, voter_agent_id, vote, context, task_id)
-                  SELECT id, project_id, {voter}, {cast}, {context}, {task} FROM seen
-                  ON CONFLICT (memory_id, project_id, voter_agent_id, task_id) DO UPDATE
-                      SET vote = excluded.vote, context = coalesce(excluded.context, v.context), updated_at = now(), merged_from = NULL
-                      WHERE v.vote <> excluded.vote
-                  RETURNING v.memory_id, v.project_id, v.xmax = 0 AS is_new),
-              changed AS (
-                  INSERT INTO @s@.vote_changes (memory_id, project_id, voter_agent_id, task_id, vote)
-                  SELECT memory_id, project_id, {voter}, {task}, {other} FROM voted WHERE NOT is_new),
-              counted AS (
-                  UPDATE @s@.memories m
-                  SET bullet_helpful = m.bullet_helpful + CASE WHEN {cast} = 'helpful' THEN 1 WHEN v.is_new THEN 0 ELSE -1 END,
-                      bullet_harmful = m.bullet_harmful + CASE WHEN {cast} = 'harmful' THEN 1 WHEN v.is_new THEN 0 ELSE -1 END
-                  FROM voted v WHERE m.id = v.memory_id AND m.project_id = v.project_id
-                  RETURNING m.bullet_helpful, m.bullet_harmful)
-         SELECT bullet_helpful, bullet_harmful FROM counted
-         UNION ALL
-         SELECT bullet_helpful, bullet_harmful FROM seen WHERE NOT EXISTS (SELECT FROM counted)",
-        conditions.sql()
+        "INSERT INTO @s@.vote_history AS v (memory_id, project_id, voter_agent_id, vote, context, task_id)
+         SELECT m.id, m.project_id, {voter_place}, {cast}, {context}, {task} FROM @s@.memories m WHERE {seen_sql}
+         ON CONFLICT (memory_id, project_id, voter_agent_id, task_id) DO UPDATE
+             SET vote = excluded.vote, context = coalesce(excluded.context, v.context), updated_at = now(), merged_from = NULL
+             WHERE v.vote <> excluded.vote
+         RETURNING v.xmax = 0"
     ));
-    let rows = session.write(&sql, &conditions.args);
+    let Some(is_new) = session.write(&sql, &seen.args).get::<bool>(0, 1) else {
+        // The same vote as before, or nothing the voter sees.
+        seen.args.truncate(known);
+        let sql = call.store.sql(&format!(
+            "SELECT m.bullet_helpful, m.bullet_harmful FROM @s@.memories m WHERE {seen_sql}"
+        ));
+        return count(&session.write(&sql, &seen.args));
+    };
+    let step = |counts: bool| match (counts, is_new) {
+        (true, _) => 1,
+        (false, true) => 0,
+        (false, false) => -1,
+    };
+    if !is_new {
+        let sql = call.store.sql(
+            "INSERT INTO @s@.vote_changes (memory_id, project_id, voter_agent_id, task_id, vote) VALUES ($1, $2, $3, $4, $5)",
+        );
+        let args = [
+            vote.memory_id.into(),
+            call.project().into(),
+            voter.into(),
+            vote.task_id.into(),
+            name(!vote.helpful).into(),
+        ];
+        session.write(&sql, &args);
+    }
+    let sql = call.store.sql(
+        "UPDATE @s@.memories SET bullet_helpful = bullet_helpful + $3, bullet_harmful = bullet_harmful + $4
+         WHERE id = $1 AND project_id = $2 RETURNING bullet_helpful, bullet_harmful",
+    );
+    let args = [
+        vote.memory_id.into(),
+        call.project().into(),
+        step(vote.helpful).into(),
+        step(!vote.helpful).into(),
+    ];
+    count(&session.write(&sql, &args))
+}
+
+fn count(rows: &Rows<'_>) -> Option<Count> {
     (!rows.is_empty()).then(|| Count {
         helpful: rows.required(0, 1),
         harmful: rows.required(0, 2),
