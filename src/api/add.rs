@@ -4,12 +4,13 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
 use super::arguments::{agents, required};
-use crate::pg::error::{self, Error, SqlResult as Result};
+use crate::pg::error::{self, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::pg::{guc, system};
 use crate::store::memory::Draft;
-use crate::store::migrate::{self, Wish};
+use crate::store::migrate;
+use crate::store::parameters::Wish;
 use crate::store::{Call, Privilege, Store, batch, open};
 
 /// Adds a memory and returns its id.
@@ -65,9 +66,7 @@ fn memory_add(
     };
     let store = store_for(&[&draft])?;
     let call = Call::begin_on(store, project_id, agent_id, Privilege::Write, "add")?;
-    if agent_id == Some("*") {
-        return Err(Error::argument("agent_id '*' cannot be the author of a memory").into());
-    }
+    call.access.author()?;
     let memory =
         batch::with_cached_embeddings(&call, vec![draft.complete(&call.store, &call.access)?]);
     let mut added = batch::write(&call, memory)?;

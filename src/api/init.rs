@@ -5,8 +5,9 @@ use pgrx::prelude::*;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{self, Planning};
-use crate::store::migrate::{self, Wish};
+use crate::store::migrate;
 use crate::store::open;
+use crate::store::parameters::Wish;
 
 // Text arrives in the functions as UTF-8 or not at all: a database of another encoding is refused before there are any.
 extension_sql!(

@@ -67,7 +67,7 @@ pub fn define() {
     GucRegistry::define_enum_guc(
         c"memory_ext.audit",
         c"What memory_events records.",
-        c"off: nothing; standard: update, delete, forget, reveal, grant, revoke, restore; full: also add, touch and expire.",
+        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote.",
         &AUDIT,
         GucContext::Suset,
         GucFlags::default(),

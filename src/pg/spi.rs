@@ -14,8 +14,8 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 use super::json::Jsonb;
 use super::vector::Vector;
 
-/// Plans kept per backend and way of planning. Search with many combinations of filters makes many statements; beyond this number the least
-/// recently used goes, so that a long session's memory stays bounded.
+/// Plans kept per backend and way of planning. Search with many combinations of filters makes many statements; beyond this
+/// number the least recently used goes, so that a long session's memory stays bounded.
 const MAX_PLANS: usize = 64;
 
 /// Which plan PostgreSQL is to use for a kept statement.

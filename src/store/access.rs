@@ -169,12 +169,7 @@ impl Call {
         let right = right_of(&store, caller, &project, need);
         let mut access = decide(&right, project, caller)?;
         access.deprecation = store.has_ace();
-        let acting = actor::act(Actor {
-            role: access.role.clone(),
-            agent_id: access.requester.agent().map(str::to_owned),
-            operation,
-            erasing: operation == "forget" || operation == "expire",
-        });
+        let acting = actor::act(access.actor(operation));
         Ok(Call {
             store,
             access,
@@ -186,12 +181,7 @@ impl Call {
     /// The frame of another agent's, as far as the caller may act as it.
     pub fn on_behalf(&self, agent_id: &str, operation: &'static str) -> Result<Call> {
         let access = self.access.acting_as(Some(agent_id))?;
-        let acting = actor::act(Actor {
-            role: access.role.clone(),
-            agent_id: access.requester.agent().map(str::to_owned),
-            operation,
-            erasing: false,
-        });
+        let acting = actor::act(access.actor(operation));
         Ok(Call {
             store: self.store.clone(),
             access,
@@ -202,12 +192,7 @@ impl Call {
 
     /// The same frame for one of several things a call does; history calls the change what `operation` says.
     pub fn doing(&self, operation: &'static str) -> Acting {
-        actor::act(Actor {
-            role: self.access.role.clone(),
-            agent_id: self.access.requester.agent().map(str::to_owned),
-            operation,
-            erasing: false,
-        })
+        actor::act(self.access.actor(operation))
     }
 
     /// Runs statements; the templates they are made of name schemas as `Store::sql` says.
@@ -372,6 +357,28 @@ fn decide(
 }
 
 impl Access {
+    /// The agent whom what is written belongs to: one, or nobody.
+    pub fn author(&self) -> Result<Option<&str>> {
+        match &self.requester {
+            Requester::Everything => Err(Error::argument(
+                "agent_id '*' means every agent and cannot be an author",
+            )
+            .hint("Name one agent, or leave agent_id out.")),
+            Requester::Agent(agent) => Ok(Some(agent)),
+            Requester::Nobody => Ok(None),
+        }
+    }
+
+    /// Who acts, for the triggers.
+    fn actor(&self, operation: &'static str) -> Actor {
+        Actor {
+            role: self.role.clone(),
+            agent_id: self.requester.agent().map(str::to_owned),
+            operation,
+            erasing: operation == "forget" || operation == "expire",
+        }
+    }
+
     /// The same access on behalf of another agent, as far as the caller may act as it.
     pub fn acting_as(&self, agent_id: Option<&str>) -> Result<Access> {
         let mut access = decide(

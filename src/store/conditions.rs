@@ -7,6 +7,10 @@ use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::spi::Arg;
 
+/// memory_core::rank::votes::effectiveness, in SQL.
+pub const EFFECTIVENESS: &str =
+    "(m.bullet_helpful - m.bullet_harmful)::float8 / (m.bullet_helpful + m.bullet_harmful + 1)";
+
 /// Conditions on the table alias `m`, joined by AND, and their arguments.
 #[derive(Default)]
 pub struct Conditions {
@@ -190,9 +194,7 @@ impl Filters<'_> {
                 )));
             }
             let place = conditions.arg(least);
-            conditions.push(format!(
-                "(m.bullet_helpful - m.bullet_harmful)::float8 / (m.bullet_helpful + m.bullet_harmful + 1) >= {place}"
-            ));
+            conditions.push(format!("{EFFECTIVENESS} >= {place}"));
         }
         if let Some(task_type) = self.task_type {
             super::memory::check_name("task_type", task_type)?;

@@ -3,7 +3,7 @@
 use pgrx::datum::Interval;
 
 use super::access::Call;
-use super::conditions::{Conditions, Filters};
+use super::conditions::{Conditions, EFFECTIVENESS, Filters};
 use super::update::{self, Change};
 use super::{deprecate, duplicates, read};
 use crate::pg::error::{Error, Result};
@@ -105,8 +105,6 @@ fn voted(
     filters.apply(&mut conditions)?;
     let votes = conditions.arg(rules.min_votes);
     conditions.push(format!("m.bullet_helpful + m.bullet_harmful >= {votes}"));
-    const EFFECTIVENESS: &str =
-        "(m.bullet_helpful - m.bullet_harmful)::float8 / (m.bullet_helpful + m.bullet_harmful + 1)";
     let order = if action == "promote" {
         let (least, important) = (conditions.arg(rules.promote_at), conditions.arg(PROMOTED));
         conditions.push(format!("{EFFECTIVENESS} >= {least}"));

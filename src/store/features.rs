@@ -85,7 +85,7 @@ pub fn create(call: &Call, draft: Draft<'_>) -> Result<Feature> {
     check_description(draft.description)?;
     progress::check_items("test_steps", draft.test_steps.as_ref())?;
     progress::check_metadata(draft.metadata.as_ref())?;
-    let agent = progress::author(call)?;
+    let agent = call.access.author()?;
     let sql = call.store.sql(&format!(
         "INSERT INTO @s@.feature_tracker AS m (id, project_id, feature_id, description, category, test_steps, agent_id, session_id, metadata)
          VALUES ($1, $2, $3, $4, $5, coalesce($6, '[]'), $7, $8, coalesce($9, '{{}}'))

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::embedder::Embedder;
-use super::open::{self, Store};
+use super::open;
+use super::open::Store;
+use super::parameters::{Parameters, Wish};
 use crate::pg::actor::{self, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
@@ -161,153 +162,6 @@ pub fn version_of(number: i32) -> String {
             || format!("of migration {number}"),
             |migration| migration.version.to_owned(),
         )
-}
-
-/// What a store is made with.
-#[derive(Clone, Debug)]
-pub struct Parameters {
-    pub dimensions: i32,
-    pub embedder: Embedder,
-    pub text_search_config: String,
-    pub hnsw_m: i32,
-    pub hnsw_ef_construction: i32,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Parameters {
-            dimensions: 384,
-            embedder: Embedder::Hash,
-            text_search_config: "english".to_owned(),
-            hnsw_m: 16,
-            hnsw_ef_construction: 64,
-        }
-    }
-}
-
-/// What the caller of memory_init asks for; what is left out is the default, or whatever an existing store has.
-#[derive(Default)]
-pub struct Wish {
-    pub dimensions: Option<i32>,
-    pub embedder: Option<String>,
-    pub text_search_config: Option<String>,
-    pub hnsw_m: Option<i32>,
-    pub hnsw_ef_construction: Option<i32>,
-}
-
-impl Wish {
-    fn parameters(self) -> Result<Parameters> {
-        let default = Parameters::default();
-        let mut parameters = Parameters {
-            dimensions: self.dimensions.unwrap_or(default.dimensions),
-            embedder: self
-                .embedder
-                .as_deref()
-                .map_or(Ok(default.embedder), Embedder::named)?,
-            text_search_config: self
-                .text_search_config
-                .unwrap_or(default.text_search_config),
-            hnsw_m: self.hnsw_m.unwrap_or(default.hnsw_m),
-            hnsw_ef_construction: self
-                .hnsw_ef_construction
-                .unwrap_or(default.hnsw_ef_construction),
-        };
-        within("dimensions", parameters.dimensions, 1, 2000)?;
-        within("hnsw_m", parameters.hnsw_m, 2, 100)?;
-        within(
-            "hnsw_ef_construction",
-            parameters.hnsw_ef_construction,
-            4,
-            1000,
-        )?;
-        if parameters.hnsw_ef_construction < 2 * parameters.hnsw_m {
-            return Err(Error::argument(format!(
-                "hnsw_ef_construction is {}, expected at least twice hnsw_m, which is {}",
-                parameters.hnsw_ef_construction, parameters.hnsw_m
-            )));
-        }
-        let Some(config) = system::text_search_config(&parameters.text_search_config) else {
-            return Err(Error::argument(format!(
-                "unknown text search configuration {:?}",
-                parameters.text_search_config
-            ))
-            .hint("SELECT cfgname FROM pg_ts_config lists them."));
-        };
-        // The caller's search path found it; from now on its name has to be enough.
-        parameters.text_search_config = system::qualified_config_name(config);
-        Ok(parameters)
-    }
-
-    /// An existing store has to be what is asked for.
-    fn agree(&self, store: &Store) -> Result<()> {
-        let differs = |what: &str, asked: String, is: String| -> Result<()> {
-            if asked == is {
-                return Ok(());
-            }
-            Err(Error::argument(format!("the store exists with {what} {is}, but {asked} was asked for"))
-                .hint("Leave the argument out to use the store as it is; another model needs a new store."))
-        };
-        if let Some(dimensions) = self.dimensions {
-            differs(
-                "dimensions",
-                dimensions.to_string(),
-                store.dimensions.to_string(),
-            )?;
-        }
-        if let Some(embedder) = &self.embedder {
-            differs(
-                "embedder",
-                Embedder::named(embedder)?.name().to_owned(),
-                store.embedder.name().to_owned(),
-            )?;
-        }
-        if let Some(config) = &self.text_search_config {
-            let asked = system::text_search_config(config);
-            if asked != Some(store.config) {
-                differs(
-                    "text_search_config",
-                    config.clone(),
-                    store.text_search_config.clone(),
-                )?;
-            }
-        }
-        if self.hnsw_m.is_some() || self.hnsw_ef_construction.is_some() {
-            let (m, ef) = hnsw_options(store);
-            if let Some(asked) = self.hnsw_m {
-                differs("hnsw_m", asked.to_string(), m)?;
-            }
-            if let Some(asked) = self.hnsw_ef_construction {
-                differs("hnsw_ef_construction", asked.to_string(), ef)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn within(argument: &str, value: i32, least: i32, most: i32) -> Result<()> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::argument(format!(
-        "{argument} is {value}, expected a number from {least} to {most}"
-    )))
-}
-
-fn hnsw_options(store: &Store) -> (String, String) {
-    let _owner = store.as_owner();
-    spi::connect(|session| {
-        let sql = "SELECT max(o.option_value) FILTER (WHERE o.option_name = 'm'), max(o.option_value) FILTER (WHERE o.option_name = 'ef_construction')
-                   FROM pg_class c, pg_options_to_table(c.reloptions) o WHERE c.relname = 'ix_memories_embedding_hnsw' AND c.relnamespace = $1";
-        let rows = session.read(
-            sql,
-            Planning::Auto,
-            &[spi::Arg::oid(store.identity.schema_oid)],
-        );
-        (
-            rows.get(0, 1).unwrap_or_else(|| "16".to_owned()),
-            rows.get(0, 2).unwrap_or_else(|| "64".to_owned()),
-        )
-    })
 }
 
 /// Makes the store, owned by the caller, unless it is there; whether it was made.

@@ -22,6 +22,7 @@ pub mod keyed;
 pub mod memory;
 pub mod migrate;
 pub mod open;
+pub mod parameters;
 pub mod playbook;
 pub mod playbook_past;
 pub mod progress;

@@ -1,4 +1,4 @@
-//! What sessions and features check alike: states, lists of items, texts.
+//! What sessions, features and runs have alike: whose they are, states, lists of items, texts.
 
 use memory_core::progress::{self, ItemsError, State};
 use serde_json::Value;
@@ -8,18 +8,6 @@ use super::conditions::Conditions;
 use super::memory;
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
-
-/// The agent that a new row is recorded as of.
-pub fn author(call: &Call) -> Result<Option<&str>> {
-    match &call.access.requester {
-        Requester::Everything => Err(Error::argument(
-            "agent_id '*' cannot be the agent of a session or feature",
-        )
-        .hint("Name one agent, or leave agent_id out.")),
-        Requester::Agent(agent) => Ok(Some(agent.as_str())),
-        Requester::Nobody => Ok(None),
-    }
-}
 
 /// Rows of the project, of table alias `m`, that are the requester's own or nobody's in particular.
 pub fn own_or_of_nobody(call: &Call) -> Conditions {

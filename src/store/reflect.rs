@@ -1,6 +1,6 @@
 //! Reflections: what was learned from a success or a failure, as a memory of its own type.
 
-use super::access::{Call, Requester};
+use super::access::Call;
 use super::memory::{self, Draft};
 use super::{batch, update};
 use crate::pg::error::{Error, Result};
@@ -20,7 +20,7 @@ pub const SCOPE: &str = "global";
 
 /// Adds a reflection; the draft says whose it is and where it belongs. A reflection of equal content is the same one.
 pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result<String> {
-    author(call)?;
+    call.access.author()?;
     for (name, value) in [
         ("error_pattern", reflection.error_pattern),
         ("correct_approach", reflection.correct_approach),
@@ -57,17 +57,6 @@ pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result
         });
     }
     Ok(added.id)
-}
-
-/// What is written is one agent's, or nobody's; never everybody's.
-pub fn author(call: &Call) -> Result<()> {
-    match call.access.requester {
-        Requester::Everything => {
-            Err(Error::argument("agent_id '*' cannot be an author")
-                .hint("Name one agent, or none."))
-        }
-        Requester::Agent(_) | Requester::Nobody => Ok(()),
-    }
 }
 
 /// The lesson goes into the metadata, where filters find it.

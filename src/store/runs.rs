@@ -2,14 +2,14 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::{Call, Requester};
+use super::access::Call;
 use super::memory::{self, Draft};
 use super::reflect::{self, Reflection};
 use super::votes::{self, Vote};
-use super::{events, update};
+use super::{events, progress, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
-use crate::pg::spi::{Planning, Rows, Session};
+use crate::pg::spi::{Arg, Planning, Rows, Session};
 
 pub struct Run {
     pub run_id: String,
@@ -80,7 +80,6 @@ pub struct Start<'a> {
 
 /// Starts a run of the requester's.
 pub fn start(call: &Call, start: Start<'_>) -> Result<Run> {
-    reflect::author(call)?;
     memory::check_name("run_id", start.run_id)?;
     for (name, value) in [
         ("session_id", start.session_id),
@@ -94,6 +93,7 @@ pub fn start(call: &Call, start: Start<'_>) -> Result<Run> {
         memory::check_metadata(metadata)?;
     }
     check_memories(&start.memory_ids)?;
+    let agent = call.access.author()?;
     let sql = call.store.sql(&format!(
         "INSERT INTO @s@.memory_runs (project_id, run_id, agent_id, session_id, task_type, memory_ids, metadata)
          VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{{}}')) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
@@ -104,7 +104,7 @@ pub fn start(call: &Call, start: Start<'_>) -> Result<Run> {
             &[
                 call.project().into(),
                 start.run_id.into(),
-                call.access.requester.agent().into(),
+                agent.into(),
                 start.session_id.into(),
                 start.task_type.into(),
                 start.memory_ids.into(),
@@ -125,22 +125,18 @@ pub fn start(call: &Call, start: Start<'_>) -> Result<Run> {
 /// A run the requester may see: its agent's, or nobody's.
 pub fn get(call: &Call, run_id: &str) -> Result<Option<Run>> {
     memory::check_name("run_id", run_id)?;
-    Ok(call.sql(|session| {
-        let sql = find(call, "");
-        let args = [
-            call.project().into(),
-            run_id.into(),
-            call.access.requester.agent().into(),
-            (call.access.requester == Requester::Everything).into(),
-        ];
-        run(&session.read(&sql, Planning::Generic, &args))
-    }))
+    let (sql, args) = find(call, run_id, "");
+    Ok(call.sql(|session| run(&session.read(&sql, Planning::Generic, &args))))
 }
 
-fn find(call: &Call, lock: &str) -> String {
-    call.store.sql(&format!(
-        "SELECT {COLUMNS} FROM @s@.memory_runs WHERE project_id = $1 AND run_id = $2 AND ($4 OR agent_id IS NULL OR agent_id = $3) {lock}"
-    ))
+fn find(call: &Call, run_id: &str, lock: &str) -> (String, Vec<Arg>) {
+    let mut conditions = progress::own_or_of_nobody(call);
+    conditions.equal("run_id", Some(run_id));
+    let sql = call.store.sql(&format!(
+        "SELECT {COLUMNS} FROM @s@.memory_runs m WHERE {} {lock}",
+        conditions.sql()
+    ));
+    (sql, conditions.args)
 }
 
 pub struct Completion<'a> {
@@ -190,13 +186,8 @@ pub fn complete(call: &Call, completion: Completion<'_>) -> Result<Run> {
 }
 
 fn lock(call: &Call, session: &Session, run_id: &str) -> Result<Run> {
-    let args = [
-        call.project().into(),
-        run_id.into(),
-        call.access.requester.agent().into(),
-        (call.access.requester == Requester::Everything).into(),
-    ];
-    run(&session.write(&find(call, "FOR UPDATE"), &args)).ok_or_else(|| {
+    let (sql, args) = find(call, run_id, "FOR UPDATE");
+    run(&session.write(&sql, &args)).ok_or_else(|| {
         Error::not_found(format!(
             "there is no run {run_id:?} that this caller may see"
         ))

@@ -91,7 +91,7 @@ pub fn start(
     progress::check_metadata(metadata.as_ref())?;
     let mut text = None;
     progress::set_text("summary", &mut text, summary)?;
-    let agent = progress::author(call)?;
+    let agent = call.access.author()?;
     let sql = call.store.sql(&format!(
         "INSERT INTO @s@.session_progress AS m (id, project_id, session_id, agent_id, next_items, summary, metadata)
          VALUES ($1, $2, $3, $4, coalesce($5, '[]'), $6, coalesce($7, '{{}}'))
@@ -330,10 +330,9 @@ fn lock(call: &Call, session: &Session, session_id: &str) -> Result<WorkSession>
         "SELECT {COLUMNS} FROM @s@.session_progress m WHERE {} FOR NO KEY UPDATE OF m",
         conditions.sql()
     ));
-    let row = all(&session.write(&sql, &conditions.args))
+    all(&session.write(&sql, &conditions.args))
         .pop()
-        .ok_or_else(|| not_found(session_id))?;
-    Ok(row)
+        .ok_or_else(|| not_found(session_id))
 }
 
 fn not_found(session_id: &str) -> Error {

@@ -59,8 +59,8 @@ fn visits(fetch: usize, share: f64) -> f64 {
     1.1 * fetch as f64 / share.max(1e-6)
 }
 
-/// The HNSW candidate list: a good part of the rows to visit. The scan goes on by itself where they are not enough, which costs less
-/// than a list that is wide from the start.
+/// The HNSW candidate list: a good part of the rows to visit. The scan goes on by itself where they are not enough, which
+/// costs less than a list that is wide from the start.
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
     const AT_ONCE: f64 = 0.45;
     guc::ef_search().unwrap_or_else(|| {
