@@ -163,7 +163,9 @@ fn the_rules_hold_for_plain_sql() {
         "INSERT INTO memories (content, importance) VALUES ('a', 'NaN')",
         "INSERT INTO memories (content, project_id) VALUES ('a', '')",
         "INSERT INTO memories (id, content) VALUES ('', 'a')",
-        "UPDATE memories SET version = 0",
+        "INSERT INTO memories (content, agent_id) VALUES ('a', repeat('x', 256))",
+        "INSERT INTO memories (content, memory_type) VALUES ('a', repeat('x', 65))",
+        "UPDATE memories SET key = ''",
     ] {
         let refusal = sql.refused(statement, &[]);
         assert_eq!(refusal.sqlstate, "23514", "{refusal:?}");

@@ -21,10 +21,10 @@ CREATE TABLE IF NOT EXISTS @schema@.vote_history (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     memory_id text COLLATE "C" NOT NULL,
     project_id text COLLATE "C" NOT NULL,
-    voter_agent_id text COLLATE "C" NOT NULL CHECK (octet_length(voter_agent_id) BETWEEN 1 AND 255),
+    voter_agent_id text COLLATE "C" NOT NULL,
     vote text COLLATE "C" NOT NULL CHECK (vote IN ('helpful', 'harmful')),
     context text,
-    task_id text COLLATE "C" CHECK (octet_length(task_id) BETWEEN 1 AND 255),
+    task_id text COLLATE "C",
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- The memory whose vote this one was, before both memories were merged.

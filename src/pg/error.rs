@@ -17,6 +17,7 @@ enum Kind {
     Unparsable,
     NotFound,
     Duplicate,
+    Rule,
     Denied,
     VersionConflict,
     Limit,
@@ -30,6 +31,7 @@ impl Kind {
             Kind::Unparsable => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
             Kind::NotFound => PgSqlErrorCode::ERRCODE_NO_DATA_FOUND,
             Kind::Duplicate => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+            Kind::Rule => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
             Kind::Denied => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Kind::VersionConflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Kind::Limit => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -74,6 +76,11 @@ impl Error {
     /// 23505: it is there already.
     pub fn duplicate(message: impl Into<String>) -> Self {
         Self::new(Kind::Duplicate, message)
+    }
+
+    /// 23514: a row that breaks a rule of its table.
+    pub fn rule(message: impl Into<String>) -> Self {
+        Self::new(Kind::Rule, message)
     }
 
     /// 42501: no right.

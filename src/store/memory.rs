@@ -14,7 +14,7 @@ use crate::pg::system;
 use crate::pg::vector::Vector;
 
 /// Longest id, key, namespace, project, agent, user, session or entity, in bytes.
-const MAX_NAME_BYTES: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// What to do when a live memory with the same content and the same owner is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

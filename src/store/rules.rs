@@ -47,11 +47,30 @@ const IDENTIFYING: [&std::ffi::CStr; 9] = [
     c"memory_type",
 ];
 
+/// The columns that name something, and the most bytes each may have.
+const NAMES: [(&std::ffi::CStr, usize); 9] = [
+    (c"id", memory::MAX_NAME_BYTES),
+    (c"project_id", memory::MAX_NAME_BYTES),
+    (c"namespace", memory::MAX_NAME_BYTES),
+    (c"agent_id", memory::MAX_NAME_BYTES),
+    (c"user_id", memory::MAX_NAME_BYTES),
+    (c"session_id", memory::MAX_NAME_BYTES),
+    (c"entity_id", memory::MAX_NAME_BYTES),
+    (c"memory_type", MAX_TYPE_BYTES),
+    (c"key", memory::MAX_NAME_BYTES),
+];
+
+const MAX_TYPE_BYTES: usize = 64;
+
 pub fn before_write(change: &mut RowChange) -> Result<()> {
     // A store that is being restored does not say yet what it is; its rows bring along what they need.
     let Some(store) = store_of(change)? else {
         return Ok(());
     };
+    // The functions have checked theirs.
+    if actor::current().is_none() {
+        check_names(change)?;
+    }
     if change.is_update() {
         if change.changed(c"id") || change.changed(c"project_id") {
             return Err(
@@ -72,6 +91,20 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
         deprecate(change);
     }
     embed(change, &store)
+}
+
+fn check_names(change: &RowChange) -> Result<()> {
+    for (column, limit) in NAMES {
+        let length = change.new_value::<String>(column).map(|name| name.len());
+        if length.is_some_and(|length| length == 0 || length > limit) {
+            return Err(Error::rule(format!(
+                "{} of a memory has {} bytes, 1 to {limit} are allowed",
+                column.to_string_lossy(),
+                length.unwrap_or_default()
+            )));
+        }
+    }
+    Ok(())
 }
 
 const HASH_BYTES: usize = 32;
