@@ -5,8 +5,8 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use super::access::{Access, Requester};
 use super::embedder::embedded_text;
+use super::learning::types;
 use super::open::Store;
-use super::types;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;

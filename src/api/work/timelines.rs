@@ -3,8 +3,8 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::arguments::required;
-use super::rows::memory_row;
+use crate::api::arguments::required;
+use crate::api::rows::memory_row;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::conditions::Filters;

@@ -3,10 +3,10 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::work_sessions::{self, Change, WorkSession};
+use crate::store::work::sessions::{self, Change, WorkSession};
 use crate::store::{Call, Privilege};
 
 /// Begins a session, active, of this agent (of everybody, without one), and returns its row.
@@ -45,7 +45,7 @@ fn memory_session_start(
 > {
     let session_id = required("session_id", session_id)?;
     let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_start")?;
-    let row = work_sessions::start(&call, session_id, next_items, summary, metadata)?;
+    let row = sessions::start(&call, session_id, next_items, summary, metadata)?;
     Ok(TableIterator::once(session_row(row)))
 }
 
@@ -82,7 +82,7 @@ fn memory_session_get(
 > {
     let session_id = required("session_id", session_id)?;
     let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
-    let row = work_sessions::get(&call, session_id)?;
+    let row = sessions::get(&call, session_id)?;
     Ok(TableIterator::new(row.into_iter().map(session_row)))
 }
 
@@ -118,7 +118,7 @@ fn memory_session_list(
     >,
 > {
     let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
-    let rows = work_sessions::list(&call, status, page_size.unwrap_or(50))?;
+    let rows = sessions::list(&call, status, page_size.unwrap_or(50))?;
     Ok(TableIterator::new(rows.into_iter().map(session_row)))
 }
 
@@ -183,7 +183,7 @@ fn memory_session_update(
         metadata,
     };
     let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_update")?;
-    let row = work_sessions::update(&call, session_id, change)?;
+    let row = sessions::update(&call, session_id, change)?;
     Ok(TableIterator::once(session_row(row)))
 }
 

@@ -4,15 +4,17 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::Call;
-use super::conditions::Conditions;
-use super::embedder::Embedder;
-use super::memory;
-use super::playbook::{Entry, Question, check_k, confidence_sql, decay_sql, entry};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::spi::{Arg, Planning};
 use crate::pg::system;
+use crate::store::access::Call;
+use crate::store::conditions::Conditions;
+use crate::store::embedder::Embedder;
+use crate::store::learning::playbook::{
+    Entry, Question, check_k, confidence_sql, decay_sql, entry,
+};
+use crate::store::memory;
 
 /// The k best entries as of `time`.
 pub fn at(call: &Call, question: Question<'_>, time: TimestampWithTimeZone) -> Result<Vec<Entry>> {

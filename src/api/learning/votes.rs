@@ -3,9 +3,9 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
-use crate::store::votes::{self, Vote};
+use crate::store::learning::votes::{self, Vote};
 use crate::store::{Call, Privilege, memory};
 
 /// Votes on a memory and returns its counters.

@@ -2,10 +2,11 @@
 
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::{Call, Privilege, delta};
+use crate::store::learning::delta;
+use crate::store::{Call, Privilege};
 
 /// Adds, updates and deprecates memories in one call, in the order given.
 ///

@@ -3,12 +3,12 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::arguments::strings;
+use crate::api::arguments::strings;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
+use crate::store::learning::reflect::{self, Reflection};
 use crate::store::memory::Draft;
-use crate::store::reflect::{self, Reflection};
 use crate::store::{Call, Privilege};
 
 /// Adds what was learned from a success or a failure, a memory of type reflection, and returns its id.
@@ -34,7 +34,7 @@ fn memory_reflect(
     importance: default!(Option<f32>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    super::add::store_or_new()?;
+    crate::api::add::store_or_new()?;
     let draft = Draft {
         content,
         namespace,

@@ -2,14 +2,15 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::Call;
-use super::memory::{self, Draft};
-use super::reflect::{self, Reflection};
-use super::votes::{self, Vote};
-use super::{events, progress, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
+use crate::store::access::Call;
+use crate::store::learning::reflect::{self, Reflection};
+use crate::store::learning::votes::{self, Vote};
+use crate::store::memory::{self, Draft};
+use crate::store::work::progress;
+use crate::store::{events, update};
 
 pub struct Run {
     pub run_id: String,

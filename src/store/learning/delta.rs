@@ -2,14 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use super::access::Call;
-use super::memory::{self, Draft, Expiry};
-use super::update::{self, Change};
-use super::{batch, deprecate};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::subtransaction::{Outcome, attempt};
 use crate::pg::system;
+use crate::store::access::Call;
+use crate::store::batch;
+use crate::store::learning::deprecate;
+use crate::store::memory::{self, Draft, Expiry};
+use crate::store::update::{self, Change};
 
 /// One of the changes.
 enum Operation {

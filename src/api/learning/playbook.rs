@@ -7,8 +7,9 @@ use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
-use crate::store::playbook::{self, Question};
-use crate::store::{Call, Privilege, playbook_past};
+use crate::store::learning::playbook::{self, Question};
+use crate::store::learning::playbook_past;
+use crate::store::{Call, Privilege};
 
 /// What agents have learned about a kind of task, best first.
 ///

@@ -2,12 +2,13 @@
 
 use pgrx::datum::Interval;
 
-use super::access::Call;
-use super::conditions::{Conditions, EFFECTIVENESS, Filters};
-use super::update::{self, Change};
-use super::{deprecate, duplicates, read};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::Planning;
+use crate::store::access::Call;
+use crate::store::conditions::{Conditions, EFFECTIVENESS, Filters};
+use crate::store::learning::{deprecate, duplicates};
+use crate::store::read;
+use crate::store::update::{self, Change};
 
 pub struct Rules {
     /// Fewer votes say nothing.

@@ -5,8 +5,9 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::store::conditions::Filters;
-use crate::store::curate::{self, Rules};
-use crate::store::{Call, Privilege, duplicates};
+use crate::store::learning::curate::{self, Rules};
+use crate::store::learning::duplicates;
+use crate::store::{Call, Privilege};
 
 /// Pairs of memories that say nearly the same, most alike first; id is the older one.
 ///

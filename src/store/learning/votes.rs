@@ -2,11 +2,11 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::{Call, Requester};
-use super::conditions::Conditions;
-use super::{events, memory, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::{Planning, Rows, Session};
+use crate::store::access::{Call, Requester};
+use crate::store::conditions::Conditions;
+use crate::store::{events, memory, update};
 
 /// A vote as it is cast.
 pub struct Vote<'a> {
@@ -161,7 +161,7 @@ pub struct Cast {
 /// The votes on a memory the requester may see, deprecated or not, oldest first.
 pub fn list(call: &Call, memory_id: &str, page_size: i32) -> Result<Vec<Cast>> {
     memory::check_name("memory_id", memory_id)?;
-    super::read::check_page_size(page_size)?;
+    crate::store::read::check_page_size(page_size)?;
     let mut conditions = Conditions::default();
     conditions.in_scope(&call.access);
     conditions.equal("id", Some(memory_id));

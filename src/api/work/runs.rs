@@ -3,10 +3,10 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::arguments::{required, strings};
+use crate::api::arguments::{required, strings};
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::runs::{self, Completion, Run, Start};
+use crate::store::work::runs::{self, Completion, Run, Start};
 use crate::store::{Call, Privilege};
 
 type RunRow = (

@@ -3,15 +3,15 @@
 use memory_core::progress::{FeatureStatus, State};
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::Call;
-use super::conditions::Conditions;
-use super::memory;
-use super::progress;
-use super::read;
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{Planning, Rows, Session};
 use crate::pg::system;
+use crate::store::access::Call;
+use crate::store::conditions::Conditions;
+use crate::store::memory;
+use crate::store::read;
+use crate::store::work::progress;
 
 const WHAT: &str = "feature";
 

@@ -2,10 +2,10 @@
 
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::handoff::Handoff;
+use crate::store::work::handoff::Handoff;
 
 /// What an agent that takes over from another is to know, as one JSON object.
 ///

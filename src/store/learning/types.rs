@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::access::Call;
-use super::open;
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::{self, Planning};
+use crate::store::access::Call;
+use crate::store::open;
 
 /// Days after which half of a memory's weight is left, by type; a type without one does not fade.
 #[derive(Default)]

@@ -2,9 +2,10 @@
 
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
-use crate::store::{Call, Privilege, deprecate};
+use crate::store::learning::deprecate;
+use crate::store::{Call, Privilege};
 
 /// Takes a memory out of use: nothing reads it any more, but its history and votes stay. False when it was deprecated already.
 ///

@@ -1,10 +1,10 @@
 //! Reflections: what was learned from a success or a failure, as a memory of its own type.
 
-use super::access::Call;
-use super::memory::{self, Draft};
-use super::{batch, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
+use crate::store::access::Call;
+use crate::store::memory::{self, Draft};
+use crate::store::{batch, update};
 
 /// What was learned, and from what.
 #[derive(Default)]

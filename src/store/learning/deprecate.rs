@@ -1,11 +1,11 @@
 //! Taking memories out of use without deleting them, and back.
 
-use super::access::Call;
-use super::conditions::Conditions;
-use super::update::{self, Locked};
-use super::{events, memory};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::Session;
+use crate::store::access::Call;
+use crate::store::conditions::Conditions;
+use crate::store::update::{self, Locked};
+use crate::store::{events, memory};
 
 /// Deprecates a memory; false when it was already. What takes its place has to be live and seen by the requester.
 pub fn deprecate(

@@ -3,11 +3,11 @@
 use memory_core::progress::{self, ItemsError, State};
 use serde_json::Value;
 
-use super::access::{Call, Requester};
-use super::conditions::Conditions;
-use super::memory;
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
+use crate::store::access::{Call, Requester};
+use crate::store::conditions::Conditions;
+use crate::store::memory;
 
 /// Rows of the project, of table alias `m`, that are the requester's own or nobody's in particular.
 pub fn own_or_of_nobody(call: &Call) -> Conditions {
@@ -113,7 +113,7 @@ pub fn set_text(argument: &str, target: &mut Option<String>, given: Option<&str>
 /// Merges a patch into metadata.
 pub fn patch(metadata: &mut Jsonb, patch: Option<&Jsonb>) -> Result<()> {
     if let Some(patch) = patch {
-        *metadata = Jsonb::parse(&super::update::merge_patch(&metadata.text(), patch)?);
+        *metadata = Jsonb::parse(&crate::store::update::merge_patch(&metadata.text(), patch)?);
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::access::Call;
-use super::conditions::{Conditions, Filters};
-use super::search::{self, Request, Search};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{Planning, Rows};
 use crate::pg::vector::Vector;
+use crate::store::access::Call;
+use crate::store::conditions::{Conditions, Filters};
+use crate::store::search::{self, Request, Search};
 
 /// What a caller asks for.
 pub struct Question<'a> {

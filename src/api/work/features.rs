@@ -3,10 +3,10 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::arguments::required;
+use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::features::{self, Change, Draft, Feature, Filters};
+use crate::store::work::features::{self, Change, Draft, Feature, Filters};
 use crate::store::{Call, Privilege};
 
 /// Adds a feature to the project, not_started, and returns its row.

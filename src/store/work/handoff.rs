@@ -4,16 +4,16 @@ use pgrx::datum::ToIsoString;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::access::{Call, Privilege, Requester};
-use super::conditions::Filters;
-use super::features::{self, Feature};
-use super::memory;
-use super::read::{self, Memory, Order, Page};
-use super::search::{Hit, Request, Search};
-use super::work_sessions::{self, WorkSession};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::system;
+use crate::store::access::{Call, Privilege, Requester};
+use crate::store::conditions::Filters;
+use crate::store::memory;
+use crate::store::read::{self, Memory, Order, Page};
+use crate::store::search::{Hit, Request, Search};
+use crate::store::work::features::{self, Feature};
+use crate::store::work::sessions::{self, WorkSession};
 
 const LARGEST_K: i32 = 10_000;
 const MOST_SESSIONS: usize = 100;
@@ -150,7 +150,7 @@ impl Handoff<'_> {
         let mut call = self.begin(project_id)?;
         call.access.requester = Requester::Agent(self.target.to_owned());
         let call = call;
-        let sessions = work_sessions::open_of(&call, self.source, self.session_id, MOST_SESSIONS);
+        let sessions = sessions::open_of(&call, self.source, self.session_id, MOST_SESSIONS);
         let names: Vec<String> = sessions
             .iter()
             .map(|session| session.session_id.clone())

@@ -1,11 +1,12 @@
 //! Memories that say nearly the same, found by the vector index, and merging them.
 
-use super::access::Call;
-use super::conditions::{Conditions, Filters};
-use super::update;
-use super::{deprecate, read, search};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::{Planning, Session};
+use crate::store::access::Call;
+use crate::store::conditions::{Conditions, Filters};
+use crate::store::learning::deprecate;
+use crate::store::update;
+use crate::store::{read, search};
 
 /// Two memories alike; the first is the older one.
 pub struct Pair {
@@ -80,8 +81,8 @@ pub fn pairs(
              FROM near n JOIN @s@.memories m ON m.id = n.id AND m.project_id = $1
              JOIN @s@.memories d ON d.id = n.duplicate_id AND d.project_id = $1
              ORDER BY n.distance, n.id, n.duplicate_id",
-            super::playbook::confidence_sql("m.bullet_helpful", "m.bullet_harmful"),
-            super::playbook::confidence_sql("d.bullet_helpful", "d.bullet_harmful"),
+            crate::store::learning::playbook::confidence_sql("m.bullet_helpful", "m.bullet_harmful"),
+            crate::store::learning::playbook::confidence_sql("d.bullet_helpful", "d.bullet_harmful"),
         ));
         let rows = session.read(&sql, Planning::Custom, &conditions.args);
         drop(settings);
