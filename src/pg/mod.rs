@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod error;
 pub mod guc;
+pub mod hnsw;
 pub mod identity;
 pub mod json;
 pub mod owner;

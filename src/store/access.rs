@@ -43,7 +43,7 @@ impl Privilege {
 }
 
 /// On whose behalf rows are looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Requester {
     /// No agent: what is global.
     Nobody,

@@ -14,34 +14,56 @@ pub const EFFECTIVENESS: &str =
 /// Conditions on the table alias `m`, joined by AND, and their arguments.
 #[derive(Default)]
 pub struct Conditions {
-    parts: Vec<String>,
+    sql: String,
     pub args: Vec<Arg>,
 }
 
+/// Where an argument stands in the statement: `$n`.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(usize);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${}", self.0)
+    }
+}
+
+/// Adds an argument to others.
+pub fn append(args: &mut Vec<Arg>, value: impl Into<Arg>) -> Place {
+    args.push(value.into());
+    Place(args.len())
+}
+
 impl Conditions {
-    /// Adds an argument; its place in the statement, `$n`.
-    pub fn arg(&mut self, value: impl Into<Arg>) -> String {
-        self.args.push(value.into());
-        format!("${}", self.args.len())
+    pub fn arg(&mut self, value: impl Into<Arg>) -> Place {
+        append(&mut self.args, value)
     }
 
-    pub fn push(&mut self, condition: impl Into<String>) {
-        self.parts.push(condition.into());
+    pub fn push(&mut self, condition: impl std::fmt::Display) {
+        use std::fmt::Write;
+        if self.sql.is_empty() {
+            // One allocation for what most searches have.
+            self.sql.reserve(256);
+        } else {
+            self.sql.push_str(" AND ");
+        }
+        // Writing to a string does not fail.
+        let _ = write!(self.sql, "{condition}");
     }
 
     /// `column = $n`, when there is a value.
     pub fn equal(&mut self, column: &str, value: Option<&str>) {
         if let Some(value) = value {
             let place = self.arg(value);
-            self.push(format!("m.{column} = {place}"));
+            self.push(format_args!("m.{column} = {place}"));
         }
     }
 
-    pub fn sql(&self) -> String {
-        if self.parts.is_empty() {
-            "true".to_owned()
+    pub fn sql(&self) -> &str {
+        if self.sql.is_empty() {
+            "true"
         } else {
-            self.parts.join(" AND ")
+            &self.sql
         }
     }
 
@@ -72,7 +94,7 @@ impl Conditions {
             Requester::Nobody => self.push("m.scope = 'global'"),
             Requester::Agent(agent) => {
                 let agent = self.arg(agent.as_str());
-                self.push(format!(
+                self.push(format_args!(
                     "(m.scope = 'global' OR m.agent_id = {agent} OR (m.scope = 'agent-shared' AND {agent} = ANY (m.shared_with_agents)))"
                 ));
             }
@@ -160,12 +182,12 @@ impl Filters<'_> {
                 super::memory::check_type(memory_type)?;
             }
             let place = conditions.arg(types.into_iter().flatten().collect::<Vec<String>>());
-            conditions.push(format!("m.memory_type = ANY ({place})"));
+            conditions.push(format_args!("m.memory_type = ANY ({place})"));
         }
         if let Some(metadata) = self.metadata {
             super::memory::check_metadata(&metadata)?;
             let place = conditions.arg(metadata);
-            conditions.push(format!("m.metadata @> {place}"));
+            conditions.push(format_args!("m.metadata @> {place}"));
         }
         if let Some(filter) = self.filter {
             let path = memory_core::filter::compile(&filter.text()).map_err(|error| {
@@ -174,7 +196,7 @@ impl Filters<'_> {
                 )
             })?;
             let place = conditions.arg(path);
-            conditions.push(format!(
+            conditions.push(format_args!(
                 "m.metadata @@ CAST({place} AS pg_catalog.jsonpath)"
             ));
         }
@@ -185,7 +207,7 @@ impl Filters<'_> {
         }
         if let Some(since) = self.since {
             let place = conditions.arg(since);
-            conditions.push(format!("m.created_at >= {place}"));
+            conditions.push(format_args!("m.created_at >= {place}"));
         }
         if let Some(least) = self.min_effectiveness {
             if !(-1.0..=1.0).contains(&least) {
@@ -194,18 +216,18 @@ impl Filters<'_> {
                 )));
             }
             let place = conditions.arg(least);
-            conditions.push(format!("{EFFECTIVENESS} >= {place}"));
+            conditions.push(format_args!("{EFFECTIVENESS} >= {place}"));
         }
         if let Some(task_type) = self.task_type {
             super::memory::check_name("task_type", task_type)?;
             let place = conditions.arg(task_type);
-            conditions.push(format!(
+            conditions.push(format_args!(
                 "coalesce(m.metadata ->> 'task_type', {place}) = {place}"
             ));
         }
         if let Some(until) = self.until {
             let place = conditions.arg(until);
-            conditions.push(format!("m.created_at < {place}"));
+            conditions.push(format_args!("m.created_at < {place}"));
         }
         Ok(())
     }

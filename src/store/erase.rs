@@ -46,11 +46,11 @@ pub fn forget(
     conditions.equal("project_id", Some(call.project()));
     if let Some(ids) = what.ids {
         let place = conditions.arg(ids.into_iter().flatten().collect::<Vec<String>>());
-        conditions.push(format!("m.id = ANY ({place})"));
+        conditions.push(format_args!("m.id = ANY ({place})"));
     }
     if let Some(before) = what.before {
         let place = conditions.arg(before);
-        conditions.push(format!("m.created_at < {place}"));
+        conditions.push(format_args!("m.created_at < {place}"));
     }
     what.filters.apply(&mut conditions)?;
     call.sql(|session| {

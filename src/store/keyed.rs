@@ -192,7 +192,7 @@ pub fn list(call: &Call, prefix: Option<&str>, namespace: Option<&str>) -> Vec<E
     conditions.equal("namespace", namespace);
     if let Some(prefix) = prefix {
         let place = conditions.arg(prefix);
-        conditions.push(format!("starts_with(m.key, {place})"));
+        conditions.push(format_args!("starts_with(m.key, {place})"));
     }
     let sql = call.store.sql(&format!(
         "SELECT m.key, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata ->> 'source', m.is_sensitive, m.id, m.version,

@@ -122,7 +122,9 @@ pub fn list(
     if let Some(after) = page.after {
         let created_at = created_at(call, after)?;
         let (time, id) = (conditions.arg(created_at), conditions.arg(after));
-        conditions.push(format!("(m.created_at, m.id) {comes_after} ({time}, {id})"));
+        conditions.push(format_args!(
+            "(m.created_at, m.id) {comes_after} ({time}, {id})"
+        ));
     }
     let sql = call.store.sql(&format!(
         "SELECT {} FROM @s@.memories m WHERE {} ORDER BY m.created_at {direction}, m.id {direction} LIMIT {}",

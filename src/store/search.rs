@@ -16,8 +16,8 @@ use super::learning::types::HalfLives;
 use super::memory;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
+use crate::pg::hnsw::IndexScan;
 use crate::pg::json::Jsonb;
-use crate::pg::owner::SettingScope;
 use crate::pg::planner::IndexOrder;
 use crate::pg::vector::Vector;
 
@@ -76,7 +76,7 @@ pub fn exact_threshold(call: &Call, fetch: usize) -> u64 {
 }
 
 /// Settings under which a statement finds neighbours by the vector index, as long as the scope lives.
-pub fn follow_index(fetch: usize) -> (SettingScope, IndexOrder) {
+pub fn follow_index(fetch: usize) -> (IndexScan, IndexOrder) {
     vector_arm::index_settings(path::ef_search(fetch, 1.0))
 }
 
@@ -114,8 +114,8 @@ pub struct Search {
     /// How memories fade by their type, where they do.
     half_lives: Option<HalfLives>,
     conditions: Conditions,
-    /// The set that is searched has a size that can be known in advance, under this name.
-    population_key: Option<String>,
+    /// The set that is searched has a size that can be known in advance, under this key.
+    population_key: Option<population::Key>,
 }
 
 /// A memory that was found.
@@ -194,15 +194,16 @@ impl Search {
             .transpose()?
             .flatten();
         let population_key = (!request.filters.is_selective() && required.is_none()).then(|| {
-            format!(
-                "{:?} {:?} {:?}",
-                call.access.project, request.filters.namespace, call.access.requester
+            population::key(
+                &call.access.project,
+                request.filters.namespace,
+                &call.access.requester,
             )
         });
         request.filters.apply(&mut conditions)?;
         if let Some(required) = required {
             let place = conditions.arg(required);
-            conditions.push(format!(
+            conditions.push(format_args!(
                 "m.content_tsv @@ CAST({place} AS pg_catalog.tsquery)"
             ));
         }

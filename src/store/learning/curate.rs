@@ -105,16 +105,18 @@ fn voted(
     conditions.visible(&call.access, false);
     filters.apply(&mut conditions)?;
     let votes = conditions.arg(rules.min_votes);
-    conditions.push(format!("m.bullet_helpful + m.bullet_harmful >= {votes}"));
+    conditions.push(format_args!(
+        "m.bullet_helpful + m.bullet_harmful >= {votes}"
+    ));
     let order = if action == "promote" {
         let (least, important) = (conditions.arg(rules.promote_at), conditions.arg(PROMOTED));
-        conditions.push(format!("{EFFECTIVENESS} >= {least}"));
-        conditions.push(format!("m.importance < {important}"));
+        conditions.push(format_args!("{EFFECTIVENESS} >= {least}"));
+        conditions.push(format_args!("m.importance < {important}"));
         "DESC"
     } else {
         let (most, age) = (conditions.arg(rules.flag_at), conditions.arg(rules.min_age));
-        conditions.push(format!("{EFFECTIVENESS} <= {most}"));
-        conditions.push(format!("m.created_at <= now() - {age}"));
+        conditions.push(format_args!("{EFFECTIVENESS} <= {most}"));
+        conditions.push(format_args!("m.created_at <= now() - {age}"));
         "ASC"
     };
     let sql = call.store.sql(&format!(

@@ -49,7 +49,7 @@ pub fn pairs(
     conditions.visible(&call.access, false);
     filters.apply(&mut conditions)?;
     conditions.push("m.key IS NULL AND m.embedding IS NOT NULL");
-    let of_one = conditions.sql();
+    let of_one = conditions.sql().to_owned();
     let of_other = of_one.replace("m.", "o.");
     let threshold = search::exact_threshold(call, NEIGHBOURS);
     let small = call.store.sql(&format!(

@@ -92,7 +92,7 @@ pub fn confidence_sql(helpful: &str, harmful: &str) -> String {
 }
 
 /// What is left of a weight at `now`: types::HalfLives::decay, in SQL, of the alias `m`.
-pub fn decay_sql(now: &str) -> String {
+pub fn decay_sql(now: impl std::fmt::Display) -> String {
     let age = format!("greatest(extract(epoch FROM {now} - m.created_at)::float8 / 86400, 0)");
     let half_life = "(SELECT CASE WHEN t.memory_type IS NULL THEN s.half_life_days ELSE t.half_life_days END
                       FROM (SELECT max(half_life_days) AS half_life_days FROM @s@.memory_types WHERE memory_type = 'standard') s

@@ -31,9 +31,13 @@ pub fn at(call: &Call, question: Question<'_>, time: TimestampWithTimeZone) -> R
     // Who may not see a memory as it is now does not see what it was either.
     let now_visible = conditions.sql().replace("m.", "c.");
     let time = conditions.arg(time);
-    conditions.push(format!("m.created_at <= {time}"));
-    conditions.push(format!("(m.deleted_at IS NULL OR m.deleted_at > {time})"));
-    conditions.push(format!("(m.expires_at IS NULL OR m.expires_at > {time})"));
+    conditions.push(format_args!("m.created_at <= {time}"));
+    conditions.push(format_args!(
+        "(m.deleted_at IS NULL OR m.deleted_at > {time})"
+    ));
+    conditions.push(format_args!(
+        "(m.expires_at IS NULL OR m.expires_at > {time})"
+    ));
     conditions.push("NOT m.is_deprecated");
     let query = question
         .query
@@ -93,7 +97,7 @@ pub fn at(call: &Call, question: Question<'_>, time: TimestampWithTimeZone) -> R
     let share = guc::effectiveness_weight();
     let confidence = confidence_sql("m.bullet_helpful", "m.bullet_harmful");
     let decay = match guc::decay() {
-        true => decay_sql(&time),
+        true => decay_sql(time),
         false => "1".to_owned(),
     };
     let sql = call.store.sql(&format!(

@@ -89,7 +89,7 @@ fn record(call: &Call, session: &Session, voter: &str, vote: &Vote<'_>) -> Optio
     seen.visible(&call.access, false);
     seen.equal("id", Some(vote.memory_id));
     let known = seen.args.len();
-    let seen_sql = seen.sql();
+    let seen_sql = seen.sql().to_owned();
     let voter_place = seen.arg(voter);
     let cast = seen.arg(name(vote.helpful));
     let context = seen.arg(vote.context);

@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use super::Search;
 use crate::pg::spi::{Planning, Session};
-use crate::store::access::Call;
+use crate::store::access::{Call, Requester};
 
 /// How long a count is good for. It only chooses a path; every path returns the right rows.
 const FRESH: Duration = Duration::from_secs(30);
@@ -26,16 +27,26 @@ pub struct Population {
     pub average_length: f64,
 }
 
+/// A searched set without filters, hashed. That two sets have one key is next to impossible, and would do no more than take
+/// the size of one for that of the other.
+pub type Key = u64;
+
+pub fn key(project: &str, namespace: Option<&str>, requester: &Requester) -> Key {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (project, namespace, requester).hash(&mut hasher);
+    hasher.finish()
+}
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<(u32, String), (Instant, Population)>> = RefCell::default();
+    static KNOWN: RefCell<HashMap<(u32, Key), (Instant, Population)>> = RefCell::default();
 }
 
 /// The size of the set that `search` looks through.
 pub fn of(search: &Search, call: &Call, session: &Session) -> Population {
-    let Some(key) = &search.population_key else {
+    let Some(key) = search.population_key else {
         return estimate(search, call, session);
     };
-    let key = (call.store.memories.to_u32(), key.clone());
+    let key = (call.store.memories.to_u32(), key);
     let known = KNOWN.with_borrow(|known| {
         known
             .get(&key)

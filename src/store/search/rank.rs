@@ -122,16 +122,24 @@ impl Hit {
     }
 }
 
-/// What is read of a found row, from the alias `m`.
-pub fn columns(call: &Call) -> String {
-    let votes = match call.store.has_ace() {
-        true => "m.bullet_helpful, m.bullet_harmful, m.error_pattern",
-        false => "0 AS bullet_helpful, 0 AS bullet_harmful, NULL::text AS error_pattern",
+macro_rules! columns {
+    ($votes:literal) => {
+        concat!(
+            "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END AS content, m.key, m.memory_type, m.scope,
+             m.agent_id, m.namespace, m.metadata, m.created_at, m.expires_at, m.importance, ",
+            $votes
+        )
     };
-    format!(
-        "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END AS content, m.key, m.memory_type, m.scope,
-         m.agent_id, m.namespace, m.metadata, m.created_at, m.expires_at, m.importance, {votes}"
-    )
+}
+
+/// What is read of a found row, from the alias `m`.
+pub fn columns(call: &Call) -> &'static str {
+    match call.store.has_ace() {
+        true => columns!("m.bullet_helpful, m.bullet_harmful, m.error_pattern"),
+        false => {
+            columns!("0 AS bullet_helpful, 0 AS bullet_harmful, NULL::text AS error_pattern")
+        }
+    }
 }
 
 /// The rows, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's part of another index.

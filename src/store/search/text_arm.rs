@@ -41,7 +41,7 @@ pub fn best(search: &Search, call: &Call, query: &str, fetch: usize, also: &[Str
     let Some(terms) = Terms::of(query, call) else {
         return Best::default();
     };
-    let mut conditions = search.conditions.sql();
+    let mut conditions = search.conditions.sql().to_owned();
     let mut args = search.conditions.args.clone();
     args.push(terms.tsquery.as_str().into());
     conditions.push_str(&format!(

@@ -3,11 +3,12 @@
 use super::path::{self, Path};
 use super::{Hit, Search, population, rank};
 use crate::pg::guc::{self, VectorPath};
-use crate::pg::owner::SettingScope;
+use crate::pg::hnsw::IndexScan;
 use crate::pg::planner::IndexOrder;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
 use crate::pg::vector::Vector;
 use crate::store::access::Call;
+use crate::store::conditions::{self, Place};
 
 pub struct Nearest {
     /// Id and cosine similarity, best first.
@@ -123,19 +124,18 @@ struct Shape<'a> {
 
 impl Shape<'_> {
     /// The arguments of the conditions, then the query vector and the number of rows: their places.
-    fn args(&self) -> (Vec<Arg>, String, String) {
-        let mut args = self.search.conditions.args.clone();
-        args.push(Arg::vector(
-            Some(self.embedding),
-            self.call.store.identity.vector_type,
-        ));
-        let query = format!("${}", args.len());
-        args.push((self.fetch as i64).into());
-        let limit = format!("${}", args.len());
+    fn args(&self) -> (Vec<Arg>, Place, Place) {
+        let mut args = Vec::with_capacity(self.search.conditions.args.len() + 3);
+        args.extend_from_slice(&self.search.conditions.args);
+        let query = conditions::append(
+            &mut args,
+            Arg::vector(Some(self.embedding), self.call.store.identity.vector_type),
+        );
+        let limit = conditions::append(&mut args, self.fetch as i64);
         (args, query, limit)
     }
 
-    fn statement(&self, sql: &str, args: Vec<Arg>, hnsw_ef: Option<u32>) -> Statement {
+    fn statement(&self, sql: String, args: Vec<Arg>, hnsw_ef: Option<u32>) -> Statement {
         // Path and shape are chosen here, so the plan is the same whatever the arguments are, unless a filter's selectivity
         // decides which index finds its rows.
         let planning = if self.search.population_key.is_some() {
@@ -144,7 +144,7 @@ impl Shape<'_> {
             Planning::Custom
         };
         Statement {
-            sql: self.call.store.sql(sql),
+            sql,
             args,
             planning,
             hnsw_ef,
@@ -156,58 +156,56 @@ impl Shape<'_> {
     fn exact(&self) -> Statement {
         let (args, query, limit) = self.args();
         let conditions = self.search.conditions.sql();
+        let (s, v) = (self.call.store.schema(), self.call.store.vector());
         let sql = format!(
-            "SELECT m.id, (m.embedding OPERATOR(@v@.<=>) {query}) + 0::float8 AS distance FROM @s@.memories m
+            "SELECT m.id, (m.embedding OPERATOR({v}.<=>) {query}) + 0::float8 AS distance FROM {s}.memories m
              WHERE {conditions} AND m.embedding IS NOT NULL ORDER BY distance, m.id LIMIT {limit}"
         );
-        self.statement(&sql, args, None)
+        self.statement(sql, args, None)
     }
 
     /// The sub-select around binary_quantize makes it run once, not once a row.
     fn sketch(&self, rerank: usize) -> Statement {
         let (mut args, query, limit) = self.args();
-        args.push((rerank as i64).into());
-        let rerank = format!("${}", args.len());
+        let rerank = conditions::append(&mut args, rerank as i64);
         let conditions = self.search.conditions.sql();
+        let (s, v) = (self.call.store.schema(), self.call.store.vector());
         let sql = format!(
-            "SELECT m.id, (m.embedding OPERATOR(@v@.<=>) {query}) + 0::float8 AS distance, best.place
+            "SELECT m.id, (m.embedding OPERATOR({v}.<=>) {query}) + 0::float8 AS distance, best.place
              FROM unnest(ARRAY(
-                 SELECT m.ctid FROM @s@.memories m WHERE {conditions} AND m.embedding_sketch IS NOT NULL
-                 ORDER BY m.embedding_sketch OPERATOR(@v@.<~>) (SELECT @v@.binary_quantize({query})) LIMIT {rerank}))
+                 SELECT m.ctid FROM {s}.memories m WHERE {conditions} AND m.embedding_sketch IS NOT NULL
+                 ORDER BY m.embedding_sketch OPERATOR({v}.<~>) (SELECT {v}.binary_quantize({query})) LIMIT {rerank}))
                  WITH ORDINALITY AS best (row, place)
-             JOIN @s@.memories m ON m.ctid = best.row WHERE {conditions}
+             JOIN {s}.memories m ON m.ctid = best.row WHERE {conditions}
              ORDER BY distance, m.id LIMIT {limit}"
         );
-        self.statement(&sql, args, None)
+        self.statement(sql, args, None)
     }
 
     fn hnsw(&self, ef_search: u32) -> Statement {
         let (args, query, limit) = self.args();
         let conditions = self.search.conditions.sql();
-        let distance = format!("m.embedding OPERATOR(@v@.<=>) {query}");
+        let (s, v) = (self.call.store.schema(), self.call.store.vector());
+        let distance = format!("m.embedding OPERATOR({v}.<=>) {query}");
         // The index scan has each row at hand; another statement would have to look the rows up again.
         let columns = match self.search.is_nearest_only() {
             true => rank::columns(self.call),
-            false => "m.id".to_owned(),
+            false => "m.id",
         };
         let sql = format!(
-            "SELECT {columns}, {distance} AS distance FROM @s@.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit}"
+            "SELECT {columns}, {distance} AS distance FROM {s}.memories m WHERE {conditions} ORDER BY {distance} LIMIT {limit}"
         );
         Statement {
             reads_rows: self.search.is_nearest_only(),
-            ..self.statement(&sql, args, Some(ef_search))
+            ..self.statement(sql, args, Some(ef_search))
         }
     }
 }
 
 /// The vector index is followed until enough rows pass the filter.
-pub fn index_settings(ef_search: u32) -> (SettingScope, IndexOrder) {
-    let settings = SettingScope::open();
-    settings.set(c"hnsw.iterative_scan", "relaxed_order");
-    settings.set(c"hnsw.ef_search", &ef_search.to_string());
-    settings.set(c"hnsw.max_scan_tuples", &guc::max_scan_tuples().to_string());
-    settings.set(c"hnsw.scan_mem_multiplier", "4");
-    (settings, IndexOrder::enforce())
+pub fn index_settings(ef_search: u32) -> (IndexScan, IndexOrder) {
+    let scan = IndexScan::relaxed(ef_search, guc::max_scan_tuples());
+    (scan, IndexOrder::enforce())
 }
 
 impl Statement {
@@ -243,7 +241,7 @@ impl Statement {
     }
 
     /// The settings last as long as the result, and are restored even on error.
-    fn settings(&self) -> Option<(SettingScope, IndexOrder)> {
+    fn settings(&self) -> Option<(IndexScan, IndexOrder)> {
         self.hnsw_ef.map(index_settings)
     }
 

@@ -166,14 +166,14 @@ pub fn list(call: &Call, filters: &Filters<'_>, page_size: i32) -> Result<Vec<Fe
 pub fn open_of(call: &Call, sessions: Vec<String>, most: usize) -> Vec<Feature> {
     let mut conditions = of_project(call);
     let place = conditions.arg(sessions);
-    conditions.push(format!("m.session_id = ANY ({place})"));
+    conditions.push(format_args!("m.session_id = ANY ({place})"));
     let open: Vec<String> = FeatureStatus::ALL
         .iter()
         .filter(|status| status.is_open())
         .map(|status| status.name().to_owned())
         .collect();
     let place = conditions.arg(open);
-    conditions.push(format!("m.status = ANY ({place})"));
+    conditions.push(format_args!("m.status = ANY ({place})"));
     let oldest = format!("ORDER BY m.created_at, m.id LIMIT {most}");
     select(call, &conditions, Planning::Custom, &oldest)
 }

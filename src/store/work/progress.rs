@@ -18,7 +18,7 @@ pub fn own_or_of_nobody(call: &Call) -> Conditions {
         Requester::Nobody => conditions.push("m.agent_id IS NULL"),
         Requester::Agent(agent) => {
             let agent = conditions.arg(agent.as_str());
-            conditions.push(format!("(m.agent_id IS NULL OR m.agent_id = {agent})"));
+            conditions.push(format_args!("(m.agent_id IS NULL OR m.agent_id = {agent})"));
         }
     }
     conditions

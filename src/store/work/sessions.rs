@@ -158,7 +158,7 @@ pub fn open_of(
         .map(|status| status.name().to_owned())
         .collect();
     let place = conditions.arg(open);
-    conditions.push(format!("m.status = ANY ({place})"));
+    conditions.push(format_args!("m.status = ANY ({place})"));
     let newest = format!("ORDER BY m.updated_at DESC, m.id DESC LIMIT {most}");
     select(call, &conditions, Planning::Custom, &newest)
 }
