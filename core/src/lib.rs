@@ -10,10 +10,14 @@
 //! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
 //! | [`progress`] | states of sessions and features, their items, how far they are |
+//! | [`container`] | the encrypted container of a backup, and its manifest |
+//! | [`copy_text`] | PostgreSQL's COPY text format: fields of a line, and back |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
 
+pub mod container;
+pub mod copy_text;
 pub mod embed;
 pub mod filter;
 pub mod id;
