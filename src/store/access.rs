@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
+use super::migrate;
 use super::open::{self, Store};
 use crate::pg::actor::{self, Acting, Actor};
 use crate::pg::error::{Error, Result};
@@ -114,7 +115,19 @@ impl Call {
         operation: &'static str,
     ) -> Result<Call> {
         let store = open::open()?;
-        store.require_ace()?;
+        store.require(migrate::ACE)?;
+        Call::begin_on(store, project_id, agent_id, need, operation)
+    }
+
+    /// The same for what came with 2.0.0.
+    pub fn begin_safety(
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+    ) -> Result<Call> {
+        let store = open::open()?;
+        store.require(migrate::SAFETY)?;
         Call::begin_on(store, project_id, agent_id, need, operation)
     }
 

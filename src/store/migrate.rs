@@ -98,11 +98,25 @@ const MIGRATIONS: &[Migration] = &[
             column("memory_history", "error_pattern", "text", false),
         ],
     },
+    Migration {
+        number: SAFETY,
+        version: "2.0.0",
+        script: include_str!("../../sql/store/003_safety.sql"),
+        rules: include_str!("../../sql/store/003_rules.sql"),
+        tables: &[
+            table("memory_audit_seals", &["first_id", "root", "mac"]),
+            table("memory_import_inbox", &["line_number", "line"]),
+            table("memory_maintenance_runs", &["operation", "report"]),
+        ],
+        columns: &[column("memories", "content_flags", "text[]", false)],
+    },
 ];
 
 pub const FIRST: i32 = 1;
 /// The migration that brings votes, deprecation and all that is built on them.
 pub const ACE: i32 = 2;
+/// The migration that brings seals, the inbox of imports and the record of maintenance.
+pub const SAFETY: i32 = 3;
 
 const fn table(name: &'static str, columns: &'static [&'static str]) -> Table {
     Table { name, columns }

@@ -58,14 +58,15 @@ impl Store {
         self.migration >= migrate::ACE
     }
 
-    /// What came with 1.1.0 needs a store of 1.1.0.
-    pub fn require_ace(&self) -> Result<()> {
-        if self.has_ace() {
+    /// What came with a migration needs a store that has it.
+    pub fn require(&self, migration: i32) -> Result<()> {
+        if self.migration >= migration {
             return Ok(());
         }
         let is = migrate::version_of(self.migration);
+        let needs = migrate::version_of(migration);
         Err(Error::state(format!(
-            "the memory store is at version {is}, this function needs 1.1.0"
+            "the memory store is at version {is}, this function needs {needs}"
         ))
         .hint("Run SELECT memory_migrate() as the owner of the memories; it rewrites no row."))
     }

@@ -1,0 +1,22 @@
+-- What of the tables of 2.0.0 uses functions of the extension.
+
+ALTER TABLE @schema@.memory_audit_seals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @schema@.memory_import_inbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @schema@.memory_maintenance_runs ENABLE ROW LEVEL SECURITY;
+
+CREATE OR REPLACE TRIGGER memory_seals_append_only BEFORE UPDATE OR DELETE ON @schema@.memory_audit_seals
+    FOR EACH ROW EXECUTE FUNCTION @schema@.memory_refuse_change();
+
+CREATE OR REPLACE TRIGGER memory_seals_not_truncated BEFORE TRUNCATE ON @schema@.memory_audit_seals
+    FOR EACH STATEMENT EXECUTE FUNCTION @schema@.memory_refuse_change();
+
+DROP POLICY IF EXISTS memory_read ON @schema@.memory_audit_seals;
+CREATE POLICY memory_read ON @schema@.memory_audit_seals FOR SELECT USING (@schema@.memory_allowed('*', 'admin'));
+DROP POLICY IF EXISTS memory_read ON @schema@.memory_maintenance_runs;
+CREATE POLICY memory_read ON @schema@.memory_maintenance_runs FOR SELECT USING (@schema@.memory_allowed('*', 'admin'));
+
+-- Everybody's lines are their own.
+DROP POLICY IF EXISTS memory_own ON @schema@.memory_import_inbox;
+CREATE POLICY memory_own ON @schema@.memory_import_inbox
+    USING (role = current_user AND @schema@.memory_allowed(NULL, 'read'))
+    WITH CHECK (role = current_user AND @schema@.memory_allowed(NULL, 'read'));

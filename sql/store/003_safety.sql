@@ -1,0 +1,47 @@
+-- The store of memory_ext 2.0.0: what keeps memories safe. The new column of memories has no default, so that no row is
+-- rewritten or even read.
+
+-- What memory_scan found when the memory was written; NULL: nothing, or it was not looked at.
+ALTER TABLE @schema@.memories
+    ADD COLUMN IF NOT EXISTS content_flags text[];
+
+-- Seals of the audit trail (kind 'event') and of the old versions (kind 'history'): Merkle roots over ranges of rows, chained.
+CREATE TABLE IF NOT EXISTS @schema@.memory_audit_seals (
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('event', 'history')),
+    number bigint NOT NULL CHECK (number > 0),
+    first_id bigint NOT NULL,
+    last_id bigint NOT NULL,
+    row_count bigint NOT NULL CHECK (row_count > 0),
+    root bytea NOT NULL,
+    -- The leaves, 32 bytes a row in the order of their ids, and those ids: they name the row that was changed, and stand for
+    -- rows that memory_forget() erased.
+    leaves bytea NOT NULL,
+    leaf_ids bigint[] NOT NULL,
+    keyed boolean NOT NULL,
+    previous_mac bytea NOT NULL,
+    mac bytea NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    PRIMARY KEY (kind, number)
+);
+
+-- Lines to import, as \copy brings them; memory_import_inbox() takes those of its caller, in order, and removes them.
+CREATE TABLE IF NOT EXISTS @schema@.memory_import_inbox (
+    line_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    line text NOT NULL,
+    role text NOT NULL DEFAULT current_user,
+    brought_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- What maintenance found and did.
+CREATE TABLE IF NOT EXISTS @schema@.memory_maintenance_runs (
+    run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    operation text COLLATE "C" NOT NULL,
+    role text NOT NULL,
+    started_at timestamptz NOT NULL,
+    completed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    issues_found bigint NOT NULL,
+    issues_resolved bigint NOT NULL,
+    report jsonb NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS ix_memory_maintenance_runs_started ON @schema@.memory_maintenance_runs (started_at);
