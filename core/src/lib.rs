@@ -9,6 +9,7 @@
 //! | [`query`] | the query syntax of search: words, "phrases", -exclusions |
 //! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
+//! | [`jsonl`] | the record of export and import: JSON lines, JSON, CSV, the formats of other systems |
 //! | [`progress`] | states of sessions and features, their items, how far they are |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
@@ -17,6 +18,7 @@
 pub mod embed;
 pub mod filter;
 pub mod id;
+pub mod jsonl;
 pub mod merge_patch;
 pub mod progress;
 pub mod query;
