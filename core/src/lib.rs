@@ -11,10 +11,14 @@
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
 //! | [`jsonl`] | the record of export and import: JSON lines, JSON, CSV, the formats of other systems |
 //! | [`progress`] | states of sessions and features, their items, how far they are |
+//! | [`container`] | the encrypted container of a backup, and its manifest |
+//! | [`copy_text`] | PostgreSQL's COPY text format: fields of a line, and back |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
 
+pub mod container;
+pub mod copy_text;
 pub mod embed;
 pub mod filter;
 pub mod id;
