@@ -62,7 +62,7 @@ fn visits(fetch: usize, share: f64) -> f64 {
 /// The HNSW candidate list: a good part of the rows to visit. The scan goes on by itself where they are not enough, which
 /// costs less than a list that is wide from the start.
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
-    const AT_ONCE: f64 = 0.55;
+    const AT_ONCE: f64 = 0.5;
     guc::ef_search().unwrap_or_else(|| {
         (AT_ONCE * visits(fetch, share))
             .ceil()
