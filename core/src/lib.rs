@@ -10,6 +10,8 @@
 //! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
 //! | [`progress`] | states of sessions and features, their items, how far they are |
+//! | [`scan`] | personal data, secrets and prompt injection in a text; redaction |
+//! | [`seal`] | tamper evidence of the audit trail: Merkle roots chained by HMAC |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
@@ -21,6 +23,8 @@ pub mod merge_patch;
 pub mod progress;
 pub mod query;
 pub mod rank;
+pub mod scan;
+pub mod seal;
 pub mod text;
 
 /// What a memory can be; the first is the default.
