@@ -27,6 +27,30 @@ pub enum VectorPath {
     Hnsw,
 }
 
+/// What becomes of a memory in which something is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum ContentPolicy {
+    #[name = c"allow"]
+    Allow,
+    #[name = c"flag"]
+    Flag,
+    #[name = c"redact"]
+    Redact,
+    #[name = c"reject"]
+    Reject,
+}
+
+impl ContentPolicy {
+    pub fn name(self) -> &'static str {
+        match self {
+            ContentPolicy::Allow => "allow",
+            ContentPolicy::Flag => "flag",
+            ContentPolicy::Redact => "redact",
+            ContentPolicy::Reject => "reject",
+        }
+    }
+}
+
 static PROJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static AUTO_INIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static AUDIT: GucSetting<Audit> = GucSetting::<Audit>::new(Audit::Standard);
@@ -37,6 +61,13 @@ static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(40_000);
 static TEXT_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 static EFFECTIVENESS_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
 static DECAY: GucSetting<bool> = GucSetting::<bool>::new(false);
+static PII_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static SECRET_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static INJECTION_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static HIDE_FLAGGED: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONTENT_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1 << 20);
 static DEFAULT_TTL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_BATCH: GucSetting<i32> = GucSetting::<i32>::new(10_000);
@@ -135,6 +166,38 @@ pub fn define() {
         c"Whether memories fade with age in memory_search and memory_playbook, each type at its own pace.",
         c"The half-lives are in the table memory_types.",
         &DECAY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.pii_policy",
+        c"What becomes of a memory with personal data in it.",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &PII_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.secret_policy",
+        c"What becomes of a memory with a password, key or token in it.",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &SECRET_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.injection_policy",
+        c"What becomes of a memory that gives a model instructions (prompt injection).",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &INJECTION_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"memory_ext.hide_flagged",
+        c"Leaves flagged memories out of searches, contexts and playbooks.",
+        c"The policies flag them when they are written; memory_get and memory_list show them.",
+        &HIDE_FLAGGED,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -268,6 +331,22 @@ pub fn effectiveness_weight() -> f64 {
 
 pub fn decay() -> bool {
     DECAY.get()
+}
+
+pub fn pii_policy() -> ContentPolicy {
+    PII_POLICY.get()
+}
+
+pub fn secret_policy() -> ContentPolicy {
+    SECRET_POLICY.get()
+}
+
+pub fn injection_policy() -> ContentPolicy {
+    INJECTION_POLICY.get()
+}
+
+pub fn hide_flagged() -> bool {
+    HIDE_FLAGGED.get()
 }
 
 pub fn max_content_bytes() -> usize {

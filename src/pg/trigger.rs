@@ -188,9 +188,16 @@ impl RowChange {
     }
 
     /// The row that PostgreSQL is to go on with: the new one with its edits, or the old one when it is deleted.
-    pub fn finish(self) -> Option<TriggerRow> {
-        let mut tuple = self.new.or(self.old)?;
-        if !self.edits.is_empty() {
+    pub fn finish(mut self) -> Option<TriggerRow> {
+        self.settle();
+        Some(TriggerRow(self.new.or(self.old)?))
+    }
+
+    /// Makes the settings so far part of the new row, as which everything sees them from here on.
+    pub fn settle(&mut self) {
+        if let Some(tuple) = &mut self.new
+            && !self.edits.is_empty()
+        {
             let mut columns: Vec<c_int> = self.edits.iter().map(|(column, _)| *column).collect();
             let mut values: Vec<pg_sys::Datum> = self
                 .edits
@@ -203,9 +210,9 @@ impl RowChange {
                 .map(|(_, value)| value.is_none())
                 .collect();
             // SAFETY: the three slices have one element an edit; the result is a palloc'd tuple.
-            tuple = unsafe {
+            *tuple = unsafe {
                 pg_sys::heap_modify_tuple_by_cols(
-                    tuple,
+                    *tuple,
                     self.descriptor,
                     columns.len() as c_int,
                     columns.as_mut_ptr(),
@@ -213,7 +220,7 @@ impl RowChange {
                     nulls.as_mut_ptr(),
                 )
             };
+            self.edits.clear();
         }
-        Some(TriggerRow(tuple))
     }
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod aliases;
 pub mod batch;
 pub mod conditions;
+pub mod content_policy;
 pub mod embedder;
 pub mod equals;
 pub mod erase;

@@ -58,6 +58,11 @@ impl Store {
         self.migration >= migrate::ACE
     }
 
+    /// Whether memories can be flagged and audit rows sealed.
+    pub fn has_safety(&self) -> bool {
+        self.migration >= migrate::SAFETY
+    }
+
     /// What came with a migration needs a store that has it.
     pub fn require(&self, migration: i32) -> Result<()> {
         if self.migration >= migration {

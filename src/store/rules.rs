@@ -2,6 +2,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
+use super::content_policy;
 use super::embedder::embedded_text;
 use super::memory::{self, Identifying};
 use super::open::{self, Store};
@@ -71,6 +72,9 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     if actor::current().is_none() {
         check_names(change)?;
     }
+    if store.has_safety() {
+        apply_policies(change)?;
+    }
     if change.is_update() {
         if change.changed(c"id") || change.changed(c"project_id") {
             return Err(
@@ -103,6 +107,43 @@ fn check_names(change: &RowChange) -> Result<()> {
                 length.unwrap_or_default()
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses or redacts what comes by plain SQL, and flags what is let in, whoever writes it.
+fn apply_policies(change: &mut RowChange) -> Result<()> {
+    if change.is_update() && !change.changed(c"content") && !change.changed(c"is_sensitive") {
+        return Ok(());
+    }
+    // What is brought back is as it was, flags and all.
+    let actor = actor::current();
+    if actor
+        .as_ref()
+        .is_some_and(|actor| actor.operation == "restore")
+    {
+        return Ok(());
+    }
+    let sensitive = change.new_value(c"is_sensitive").unwrap_or(false);
+    let mut flags = None;
+    if content_policy::is_on()
+        && let Some(mut content) = change.new_value::<String>(c"content")
+    {
+        if actor.is_none() {
+            let screened = content_policy::screen("content of a memory", content, sensitive)?;
+            content = screened.content;
+            if screened.redacted {
+                change.set(c"content", Some(content.clone()));
+                // The vector of a redacted text would still tell what it said.
+                change.set::<Vector>(c"embedding", None);
+                change.set::<Vec<u8>>(c"embedded_hash", None);
+                change.settle();
+            }
+        }
+        flags = content_policy::flags(&content, sensitive);
+    }
+    if flags.is_some() || !change.new_is_null(c"content_flags") {
+        change.set(c"content_flags", flags);
     }
     Ok(())
 }

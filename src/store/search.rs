@@ -193,14 +193,19 @@ impl Search {
             .map(|query| text_arm::required(query, call))
             .transpose()?
             .flatten();
+        let hide_flagged = guc::hide_flagged() && call.store.has_safety();
         let population_key = (!request.filters.is_selective() && required.is_none()).then(|| {
             population::key(
                 &call.access.project,
                 request.filters.namespace,
                 &call.access.requester,
+                hide_flagged,
             )
         });
         request.filters.apply(&mut conditions)?;
+        if hide_flagged {
+            conditions.push("m.content_flags IS NULL");
+        }
         if let Some(required) = required {
             let place = conditions.arg(required);
             conditions.push(format_args!(

@@ -62,7 +62,10 @@ impl Named {
     fn value_in(self, word: &str) -> &str {
         let word = match self {
             Self::Password => word,
-            Self::Secret | Self::Token => word.split(['(', ')', '[', ']', '{', '}']).next().unwrap_or_default(),
+            Self::Secret | Self::Token => word
+                .split(['(', ')', '[', ']', '{', '}'])
+                .next()
+                .unwrap_or_default(),
         };
         word.trim_end_matches(['.', ':', ')', ']', '}', '\\'])
     }
@@ -147,7 +150,10 @@ pub fn find_authorization(text: &str, found: &mut Vec<Finding>) {
 /// The span between quotes that open here.
 fn quoted(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = &text[at..];
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let quote = rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\'' | '`'))?;
     let mut end = at + 1;
     for c in text[end..].chars() {
         if c == quote {
@@ -247,16 +253,69 @@ fn is_code(value: &str) -> bool {
 
 /// Names of algorithms and formats, which letters and digits mix too.
 const NO_SECRETS: &[&str] = &[
-    "aes128", "aes256", "argon2", "argon2i", "argon2id", "base32", "base64", "base64url", "bcrypt", "blake2b",
-    "blake3", "ed25519", "es256", "hs256", "hs512", "oauth2", "oauth2.0", "pbkdf2", "rs256", "rsa2048", "rsa4096",
-    "scrypt", "sha-1", "sha-256", "sha-512", "sha1", "sha256", "sha3", "sha384", "sha512", "utf-8", "utf8", "uuid4",
-    "uuidv4", "x25519",
+    "aes128",
+    "aes256",
+    "argon2",
+    "argon2i",
+    "argon2id",
+    "base32",
+    "base64",
+    "base64url",
+    "bcrypt",
+    "blake2b",
+    "blake3",
+    "ed25519",
+    "es256",
+    "hs256",
+    "hs512",
+    "oauth2",
+    "oauth2.0",
+    "pbkdf2",
+    "rs256",
+    "rsa2048",
+    "rsa4096",
+    "scrypt",
+    "sha-1",
+    "sha-256",
+    "sha-512",
+    "sha1",
+    "sha256",
+    "sha3",
+    "sha384",
+    "sha512",
+    "utf-8",
+    "utf8",
+    "uuid4",
+    "uuidv4",
+    "x25519",
 ];
 
 const PLACEHOLDERS: &[&str] = &[
-    "change_me", "change-me", "changeme", "changeit", "dummy", "enter_", "example", "fake", "hidden", "insert",
-    "masked", "not_set", "placeholder", "redacted", "removed", "replace", "sample", "xxx", "yyyy", "your", "***",
-    "...", "_here", "-here", "\u{2022}",
+    "change_me",
+    "change-me",
+    "changeme",
+    "changeit",
+    "dummy",
+    "enter_",
+    "example",
+    "fake",
+    "hidden",
+    "insert",
+    "masked",
+    "not_set",
+    "placeholder",
+    "redacted",
+    "removed",
+    "replace",
+    "sample",
+    "xxx",
+    "yyyy",
+    "your",
+    "***",
+    "...",
+    "_here",
+    "-here",
+    "\u{2022}",
 ];
 
 /// Stands for a value that somebody is to put in, or has taken out.

@@ -65,7 +65,9 @@ impl Issuer {
     /// Ranges of issuer identification numbers as the card schemes publish them.
     fn of(digits: &str) -> Option<Self> {
         let prefix = |length: usize| {
-            let part = digits.get(..length).and_then(|part| part.parse::<u32>().ok());
+            let part = digits
+                .get(..length)
+                .and_then(|part| part.parse::<u32>().ok());
             part.unwrap_or_default()
         };
         let (two, three, four) = (prefix(2), prefix(3), prefix(4));

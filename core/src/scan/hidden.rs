@@ -100,7 +100,8 @@ impl Run {
             return;
         }
         let is_flag = self.tags <= 8 && char_before(text, self.start) == Some('\u{1f3f4}');
-        let confidence = if (self.tags > 0 && !is_flag) || self.overrides > 0 || self.selectors > 2 {
+        let confidence = if (self.tags > 0 && !is_flag) || self.overrides > 0 || self.selectors > 2
+        {
             Confidence::High
         } else if self.tags > 0 {
             return;

@@ -41,8 +41,8 @@ pub fn find_v4(text: &str, found: &mut Vec<Finding>) {
         if VERSION_BEFORE.is_match(context) {
             continue;
         }
-        let is_address = ADDRESS_BEFORE.is_match(context)
-            || PORT_OR_PREFIX_AFTER.is_match(after(text, end, 8));
+        let is_address =
+            ADDRESS_BEFORE.is_match(context) || PORT_OR_PREFIX_AFTER.is_match(after(text, end, 8));
         let confidence = match is_address {
             true => Confidence::High,
             // 4.2.1.10 is rather a section or a version.
@@ -110,6 +110,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// In 2000::/3, where global unicast addresses are (RFC 4291), and not documentation (RFC 3849, RFC 9637).
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    let is_documentation = (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
+    let is_documentation =
+        (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
     first & 0xe000 == 0x2000 && !is_documentation
 }

@@ -109,7 +109,8 @@ pub fn find_aws_secret(text: &str, found: &mut Vec<Finding>) {
         let Some(key) = captures.get(1) else {
             continue;
         };
-        let goes_on = text[key.end()..].starts_with(|c: char| c.is_alphanumeric() || "/+=".contains(c));
+        let goes_on =
+            text[key.end()..].starts_with(|c: char| c.is_alphanumeric() || "/+=".contains(c));
         if !goes_on && entropy::bits_per_byte(key.as_str()) >= entropy::LEAST_OF_TOKEN {
             found.push(Finding::secret(
                 "aws_secret_key",

@@ -18,8 +18,8 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchReport, ChainFault, EventFields, HistoryFields, IdRanges, Leaf, MAX_LISTED, Seal, Table, Trust, Verdict,
-    erased_history, leaves_from_bytes, leaves_to_bytes, verify_batch, verify_chain,
+    BatchReport, ChainFault, EventFields, HistoryFields, IdRanges, Leaf, MAX_LISTED, Seal, Table,
+    Trust, Verdict, erased_history, leaves_from_bytes, leaves_to_bytes, verify_batch, verify_chain,
 };
 
 /// The longest line that is read.
@@ -238,7 +238,10 @@ impl Export {
             }
             Line::History(row) => {
                 self.report.history += 1;
-                self.rows.entry(Table::History).or_default().push(row.leaf());
+                self.rows
+                    .entry(Table::History)
+                    .or_default()
+                    .push(row.leaf());
             }
         }
         Some(())
@@ -246,7 +249,8 @@ impl Export {
 
     fn verify(mut self, trust: &Trust) -> ExportReport {
         self.report.chain = verify_chain(&self.seals, trust);
-        self.seals.sort_by_key(|seal| (seal.table, seal.first_id, seal.number));
+        self.seals
+            .sort_by_key(|seal| (seal.table, seal.first_id, seal.number));
         self.seals.dedup_by_key(|seal| seal.number);
         self.verify_table(Table::Events, &IdRanges::default());
         let proven = |event: i64, export: &Self| {
@@ -308,7 +312,9 @@ impl Export {
             rest = others;
             let batch = batch.iter().map(|(_, leaf)| *leaf);
             let kept = self.leaves.get(&seal.number).map(Vec::as_slice);
-            self.report.batches.push(verify_batch(seal, batch, kept, erased));
+            self.report
+                .batches
+                .push(verify_batch(seal, batch, kept, erased));
         }
     }
 }

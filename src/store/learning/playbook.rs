@@ -106,6 +106,9 @@ fn by_votes(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
     let mut conditions = Conditions::default();
     conditions.visible(&call.access, false);
     question.filters.apply(&mut conditions)?;
+    if guc::hide_flagged() && call.store.has_safety() {
+        conditions.push("m.content_flags IS NULL");
+    }
     let mut score = confidence_sql("m.bullet_helpful", "m.bullet_harmful");
     if guc::decay() {
         score = format!("{score} * {}", decay_sql("now()"));

@@ -2,8 +2,8 @@
 
 use super::super::Confidence::{High, Medium};
 use super::{
-    DATA_EXFILTRATION, INSTRUCTION_OVERRIDE, PROMPT_DISCLOSURE, ROLE_MARKER, ROLE_REASSIGNMENT, Rule,
-    phrase,
+    DATA_EXFILTRATION, INSTRUCTION_OVERRIDE, PROMPT_DISCLOSURE, ROLE_MARKER, ROLE_REASSIGNMENT,
+    Rule, phrase,
 };
 
 /// Gaps have bounded lengths, words in them too, so that a search that fails ends soon.
@@ -22,13 +22,18 @@ pub static RULES: [Rule; 22] = [
             r" (?:instructions?|prompts?|directives?|guidelines?|commands?|guardrails|programming)\b",
         ))
     }),
-    Rule::new(INSTRUCTION_OVERRIDE, Medium, "overrid|bypass|circumvent", || {
-        phrase(concat!(
-            r"\b(?:override|bypass|circumvent)(?: (?:all|any|every|each|of|the|your|these|those|previous|prior|above",
-            r"|earlier|existing|current|system|safety|security|content|ethical|developer)){1,5}",
-            r" (?:instructions?|directives?|guidelines|guardrails|restrictions|programming|safety (?:rules|filters|measures))\b",
-        ))
-    }),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        Medium,
+        "overrid|bypass|circumvent",
+        || {
+            phrase(concat!(
+                r"\b(?:override|bypass|circumvent)(?: (?:all|any|every|each|of|the|your|these|those|previous|prior|above",
+                r"|earlier|existing|current|system|safety|security|content|ethical|developer)){1,5}",
+                r" (?:instructions?|directives?|guidelines|guardrails|restrictions|programming|safety (?:rules|filters|measures))\b",
+            ))
+        },
+    ),
     // Nouns that are common in harmless advice too.
     Rule::new(INSTRUCTION_OVERRIDE, Medium, IGNORE, || {
         phrase(concat!(
@@ -46,52 +51,82 @@ pub static RULES: [Rule; 22] = [
         ))
     }),
     Rule::new(INSTRUCTION_OVERRIDE, Medium, IGNORE, || {
-        phrase(r"\b(?:ignore|disregard|forget) the (?:above|previous|preceding)[,.;:]? (?:and|instead|then)\b")
+        phrase(
+            r"\b(?:ignore|disregard|forget) the (?:above|previous|preceding)[,.;:]? (?:and|instead|then)\b",
+        )
     }),
-    Rule::new(INSTRUCTION_OVERRIDE, High, "new system|new developer", || {
-        phrase(r"\bnew (?:system|developer) (?:prompt|instructions?|messages?|directives?) ?:")
-    }),
-    Rule::new(INSTRUCTION_OVERRIDE, Medium, "instructions|directive", || {
-        phrase(concat!(
-            r"\b(?:your|the) (?:new|real|actual|true|updated|only) (?:system )?(?:instructions|directives?) (?:is|are)",
-            r"(?: now)?(?: to\b| as follows| the following|:)",
-        ))
-    }),
-    Rule::new(INSTRUCTION_OVERRIDE, High, "ignorier|missachte|vergi|vergessen|ueberschreib|uberschreib|nicht (?:mehr )?befolg", || {
-        phrase(concat!(
-            r"\b(?:ignorier(?:e|en|t)?|missachte[nt]?|vergi(?:ss|(?u:\x{df}))|vergessen|u(?:e)?berschreib(?:e|en|t)?)(?: sie)?(?: bitte)?",
-            r"(?: (?:alle[nsr]?|jede|samtliche[n]?|saemtliche[n]?|die|den|deine[n]?|ihre[n]?|eure|meine|diese|von)){0,4}",
-            r"(?: (?:alle[nsr]?|deine[n]?|ihre[n]?|vorherige[nr]?|vorige[nr]?|bisherige[nr]?|vorangegangene[nr]?|vorhergehende[nr]?",
-            r"|obige[nr]?|fru(?:e)?here[nr]?|vorstehende[nr]?|urspru(?:e)?ngliche[nr]?|gegebene[nr]?))(?: (?:und|oder|gegebenen?))?",
-            r" (?:system-? ?)?(?:anweisung(?:en)?|instruktion(?:en)?|befehle?|vorgaben?|regeln|prompts?|anordnung(?:en)?|richtlinien)\b",
-        ))
-    }),
-    Rule::new(INSTRUCTION_OVERRIDE, High, "ignor|oubli|negligez?|compte|plus les", || {
-        phrase(concat!(
-            r"\b(?:ignor(?:e|ez|er)|oubli(?:e|ez|er)|neglige[zr]?|ne (?:tiens|tenez) (?:pas|plus|aucun) compte|ne (?:suis|suivez|respecte|respectez) (?:pas|plus))",
-            r"(?: (?:toutes?|tous|les|tes|vos|l'ensemble|de|des|ces|mes)){0,5}",
-            r"(?: (?:instructions?|consignes?|directives?|regles|ordres))",
-            r"(?: (?:et|ou|consignes?|directives?|regles|que|qui|vous|t'ont|tu|as|ont|ete|avez|recues?|donnees?)){0,6}",
-            r" (?:precedente?s?|anterieure?s?|ci-dessus|initiale?s?|precedemment|d'origine|du systeme|systeme|recues?|donnees?)\b",
-        ))
-    }),
-    Rule::new(INSTRUCTION_OVERRIDE, High, "ignor|olvid|omit|desatiend|descart|no sigas|caso|cuenta", || {
-        phrase(concat!(
-            r"\b(?:ignor(?:a|e|ad|en|ar)|olvid(?:a|e|ad|en|ar|ate)|omit(?:e|a|ir)|desatiende|descart(?:a|e)|no sigas|no hagas caso (?:a|de)|no tengas en cuenta)",
-            r"(?: (?:todas|todos|las|los|tus|sus|mis|estas|a|de|tu)){0,5}",
-            r" (?:instrucciones|indicaciones|ordenes|reglas|directrices|normas)",
-            r"(?: (?:e|y|o|que|te|se|han|dado|dadas|recibidas|indicaciones|reglas|ordenes)){0,5}",
-            r" (?:anteriores|previas|precedentes|de arriba|del sistema|originales|iniciales|dadas|recibidas|anteriormente)\b",
-        ))
-    }),
-    Rule::new(ROLE_REASSIGNMENT, High, "you are now|you're now|from now on|act as|pretend|roleplay", || {
-        phrase(concat!(
-            r"\b(?:you are now|you're now|from now on,? you are|act as(?: if you (?:are|were))?|pretend (?:to be|you are|you're|that you are)|roleplay as)",
-            r"(?: (?:an?|the|my|in|now|called|named|operating|running|as)){0,3}(?: [a-z]{1,20}){0,2}?",
-            r" (?:dan|unrestricted|uncensored|unfiltered|unaligned|jailbroken|(?:evil|rogue|amoral) (?:ai|assistant|model|bot|chatbot)",
-            r"|developer mode|god mode|jailbreak mode|debug mode|sudo mode)\b",
-        ))
-    }),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        High,
+        "new system|new developer",
+        || phrase(r"\bnew (?:system|developer) (?:prompt|instructions?|messages?|directives?) ?:"),
+    ),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        Medium,
+        "instructions|directive",
+        || {
+            phrase(concat!(
+                r"\b(?:your|the) (?:new|real|actual|true|updated|only) (?:system )?(?:instructions|directives?) (?:is|are)",
+                r"(?: now)?(?: to\b| as follows| the following|:)",
+            ))
+        },
+    ),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        High,
+        "ignorier|missachte|vergi|vergessen|ueberschreib|uberschreib|nicht (?:mehr )?befolg",
+        || {
+            phrase(concat!(
+                r"\b(?:ignorier(?:e|en|t)?|missachte[nt]?|vergi(?:ss|(?u:\x{df}))|vergessen|u(?:e)?berschreib(?:e|en|t)?)(?: sie)?(?: bitte)?",
+                r"(?: (?:alle[nsr]?|jede|samtliche[n]?|saemtliche[n]?|die|den|deine[n]?|ihre[n]?|eure|meine|diese|von)){0,4}",
+                r"(?: (?:alle[nsr]?|deine[n]?|ihre[n]?|vorherige[nr]?|vorige[nr]?|bisherige[nr]?|vorangegangene[nr]?|vorhergehende[nr]?",
+                r"|obige[nr]?|fru(?:e)?here[nr]?|vorstehende[nr]?|urspru(?:e)?ngliche[nr]?|gegebene[nr]?))(?: (?:und|oder|gegebenen?))?",
+                r" (?:system-? ?)?(?:anweisung(?:en)?|instruktion(?:en)?|befehle?|vorgaben?|regeln|prompts?|anordnung(?:en)?|richtlinien)\b",
+            ))
+        },
+    ),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        High,
+        "ignor|oubli|negligez?|compte|plus les",
+        || {
+            phrase(concat!(
+                r"\b(?:ignor(?:e|ez|er)|oubli(?:e|ez|er)|neglige[zr]?|ne (?:tiens|tenez) (?:pas|plus|aucun) compte|ne (?:suis|suivez|respecte|respectez) (?:pas|plus))",
+                r"(?: (?:toutes?|tous|les|tes|vos|l'ensemble|de|des|ces|mes)){0,5}",
+                r"(?: (?:instructions?|consignes?|directives?|regles|ordres))",
+                r"(?: (?:et|ou|consignes?|directives?|regles|que|qui|vous|t'ont|tu|as|ont|ete|avez|recues?|donnees?)){0,6}",
+                r" (?:precedente?s?|anterieure?s?|ci-dessus|initiale?s?|precedemment|d'origine|du systeme|systeme|recues?|donnees?)\b",
+            ))
+        },
+    ),
+    Rule::new(
+        INSTRUCTION_OVERRIDE,
+        High,
+        "ignor|olvid|omit|desatiend|descart|no sigas|caso|cuenta",
+        || {
+            phrase(concat!(
+                r"\b(?:ignor(?:a|e|ad|en|ar)|olvid(?:a|e|ad|en|ar|ate)|omit(?:e|a|ir)|desatiende|descart(?:a|e)|no sigas|no hagas caso (?:a|de)|no tengas en cuenta)",
+                r"(?: (?:todas|todos|las|los|tus|sus|mis|estas|a|de|tu)){0,5}",
+                r" (?:instrucciones|indicaciones|ordenes|reglas|directrices|normas)",
+                r"(?: (?:e|y|o|que|te|se|han|dado|dadas|recibidas|indicaciones|reglas|ordenes)){0,5}",
+                r" (?:anteriores|previas|precedentes|de arriba|del sistema|originales|iniciales|dadas|recibidas|anteriormente)\b",
+            ))
+        },
+    ),
+    Rule::new(
+        ROLE_REASSIGNMENT,
+        High,
+        "you are now|you're now|from now on|act as|pretend|roleplay",
+        || {
+            phrase(concat!(
+                r"\b(?:you are now|you're now|from now on,? you are|act as(?: if you (?:are|were))?|pretend (?:to be|you are|you're|that you are)|roleplay as)",
+                r"(?: (?:an?|the|my|in|now|called|named|operating|running|as)){0,3}(?: [a-z]{1,20}){0,2}?",
+                r" (?:dan|unrestricted|uncensored|unfiltered|unaligned|jailbroken|(?:evil|rogue|amoral) (?:ai|assistant|model|bot|chatbot)",
+                r"|developer mode|god mode|jailbreak mode|debug mode|sudo mode)\b",
+            ))
+        },
+    ),
     Rule::new(ROLE_REASSIGNMENT, Medium, "you are now|you're now", || {
         phrase(concat!(
             r"\b(?:you are now|you're now) (?:(?:an?|the|my) )?(?:[a-z]{1,20} ){0,3}?",
@@ -112,38 +147,57 @@ pub static RULES: [Rule; 22] = [
     }),
     // Chat templates.
     Rule::new(ROLE_MARKER, High, r"<\|", || {
-        phrase(r"<\|(?:[a-z][a-z0-9_]{1,30}|(?u:[a-z\x{2581}_]{3,30}))\|>(?: ?(?:system|assistant|user|developer|tool)\b)?")
+        phrase(
+            r"<\|(?:[a-z][a-z0-9_]{1,30}|(?u:[a-z\x{2581}_]{3,30}))\|>(?: ?(?:system|assistant|user|developer|tool)\b)?",
+        )
     }),
     Rule::new(ROLE_MARKER, High, r"inst\]|sys>>|_of_turn>", || {
         phrase(r"\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>")
     }),
-    Rule::new(ROLE_MARKER, Medium, "system|instruction|assistant|developer", || {
-        phrase(concat!(
-            r"(?:^|\n)(?:#{2,6} ?(?:system|system (?:prompt|message)|instructions?|assistant|developer)(?: (?:prompt|message))? ?:",
-            r"|\[?(?:system|developer)(?: (?:prompt|message|note|override))?\]? ?: ?(?:you (?:are|must|will|should)|ignore|disregard|override|forget|from now on|new instructions?)\b",
-            r"|<(?:system|developer)>",
-            r"|\[(?:system|developer) (?:prompt|message|override)\])",
-        ))
-    }),
-    Rule::new(PROMPT_DISCLOSURE, High, "prompt|instruction|message|programming", || {
-        phrase(concat!(
-            r"\b(?:reveal|show|print|output|repeat|display|leak|expose|disclose|tell|give|share|dump|recite|write|reproduce|echo|paste|return|what(?: is|'s| are| was| were))",
-            r"(?: (?:me|us|out|back|down|up|exactly|verbatim|all|of|the|contents?|full|text|word for word)){0,6}",
-            r" your (?:(?:full|entire|complete|exact|own|original|initial|hidden|secret|internal|first|current|underlying|confidential|very|developer|system) ){0,4}",
-            r"(?:system prompts?|system messages?|system instructions?|initial prompts?|initial instructions?|hidden (?:prompt|instructions?)|secret (?:prompt|instructions?)",
-            r"|internal instructions?|original (?:prompt|instructions?)|developer (?:prompt|message|instructions?)|prompt|instructions verbatim|programming)\b",
-        ))
-    }),
-    Rule::new(PROMPT_DISCLOSURE, Medium, "system (?:prompt|message|instruction)|hidden instruction|initial (?:prompt|instruction)", || {
-        phrase(concat!(
-            r"\b(?:reveal|leak|expose|disclose|recite|dump|repeat|print|output|show me|tell me|give me)",
-            r"(?: (?:me|us|out|back|all|of|everything in|contents? of)){0,4} (?:the|this|that|its)",
-            r"(?: (?:full|entire|complete|exact|original|initial|hidden|secret|internal)){0,3}",
-            r" (?:system prompt|system instructions?|hidden (?:prompt|instructions?)|initial (?:prompt|instructions?))\b",
-        ))
-    }),
+    Rule::new(
+        ROLE_MARKER,
+        Medium,
+        "system|instruction|assistant|developer",
+        || {
+            phrase(concat!(
+                r"(?:^|\n)(?:#{2,6} ?(?:system|system (?:prompt|message)|instructions?|assistant|developer)(?: (?:prompt|message))? ?:",
+                r"|\[?(?:system|developer)(?: (?:prompt|message|note|override))?\]? ?: ?(?:you (?:are|must|will|should)|ignore|disregard|override|forget|from now on|new instructions?)\b",
+                r"|<(?:system|developer)>",
+                r"|\[(?:system|developer) (?:prompt|message|override)\])",
+            ))
+        },
+    ),
+    Rule::new(
+        PROMPT_DISCLOSURE,
+        High,
+        "prompt|instruction|message|programming",
+        || {
+            phrase(concat!(
+                r"\b(?:reveal|show|print|output|repeat|display|leak|expose|disclose|tell|give|share|dump|recite|write|reproduce|echo|paste|return|what(?: is|'s| are| was| were))",
+                r"(?: (?:me|us|out|back|down|up|exactly|verbatim|all|of|the|contents?|full|text|word for word)){0,6}",
+                r" your (?:(?:full|entire|complete|exact|own|original|initial|hidden|secret|internal|first|current|underlying|confidential|very|developer|system) ){0,4}",
+                r"(?:system prompts?|system messages?|system instructions?|initial prompts?|initial instructions?|hidden (?:prompt|instructions?)|secret (?:prompt|instructions?)",
+                r"|internal instructions?|original (?:prompt|instructions?)|developer (?:prompt|message|instructions?)|prompt|instructions verbatim|programming)\b",
+            ))
+        },
+    ),
+    Rule::new(
+        PROMPT_DISCLOSURE,
+        Medium,
+        "system (?:prompt|message|instruction)|hidden instruction|initial (?:prompt|instruction)",
+        || {
+            phrase(concat!(
+                r"\b(?:reveal|leak|expose|disclose|recite|dump|repeat|print|output|show me|tell me|give me)",
+                r"(?: (?:me|us|out|back|all|of|everything in|contents? of)){0,4} (?:the|this|that|its)",
+                r"(?: (?:full|entire|complete|exact|original|initial|hidden|secret|internal)){0,3}",
+                r" (?:system prompt|system instructions?|hidden (?:prompt|instructions?)|initial (?:prompt|instructions?))\b",
+            ))
+        },
+    ),
     Rule::new(PROMPT_DISCLOSURE, Medium, "repeat|print|output", || {
-        phrase(r"\b(?:repeat|print|output) (?:everything|all(?: of)? the (?:text|words)|the (?:text|words|content)) (?:above|before this|that came before)\b")
+        phrase(
+            r"\b(?:repeat|print|output) (?:everything|all(?: of)? the (?:text|words)|the (?:text|words|content)) (?:above|before this|that came before)\b",
+        )
     }),
     // An image is fetched without a click, and its query goes to whoever the text names.
     Rule::new(DATA_EXFILTRATION, Medium, r"!\[", || {
