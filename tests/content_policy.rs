@@ -212,7 +212,8 @@ fn flag_names_what_was_found_and_search_may_leave_it_out() {
 #[test]
 fn only_a_superuser_sets_the_policies() {
     let mut sql = store();
-    sql.run("CREATE ROLE content_policy_writer; SET ROLE content_policy_writer");
+    // The library defines the settings when it is loaded.
+    sql.run("SELECT memory_version(); CREATE ROLE content_policy_writer; SET ROLE content_policy_writer");
     for setting in ["pii_policy", "secret_policy", "injection_policy"] {
         sql.refused(&format!("SET memory_ext.{setting} = 'allow'"), &[])
             .is("42501");
