@@ -827,6 +827,13 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_run_start_wrapper';
 
+CREATE FUNCTION "memory_scan"(
+    "content" TEXT
+) RETURNS jsonb
+STABLE PARALLEL SAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_scan_wrapper';
+
 CREATE FUNCTION "memory_search"(
     "query" TEXT DEFAULT NULL,
     "k" INT DEFAULT 5,
@@ -1353,6 +1360,13 @@ COMMENT ON FUNCTION memory_run_start(TEXT, TEXT, TEXT, TEXT[], TEXT, jsonb, TEXT
 'Starts a run: one attempt at a task. memory_ids are the memories it uses, as far as they are known.
 
 The run is the agent''s; without an agent it is everybody''s, and does not vote. Errors: 22023, 23505, 42501, 54000, 55000.';
+
+COMMENT ON FUNCTION memory_scan(TEXT) IS
+'Personal data, secrets and instructions to a model (prompt injection) in a text, whatever the policies are.
+
+findings has category (pii, secret, injection), kind, start and length in characters (as in substr), confidence (medium, high) and the
+policy in force for it (allow, flag, redact, reject: memory_ext.pii_policy, secret_policy, injection_policy); redacted is the text with
+[REDACTED:kind] in place of each. Time grows with the length only. Errors: 22023 NULL, 54000 over memory_ext.max_content_bytes.';
 
 COMMENT ON FUNCTION memory_search(TEXT, INT, vector, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT[], jsonb, jsonb, timestamp with time zone, timestamp with time zone, double precision, double precision, TEXT, interval, double precision, double precision, TEXT) IS
 'The k memories that fit a query best, best first.

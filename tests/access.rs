@@ -34,6 +34,7 @@ fn the_calls_tested_here_are_all_there_are() {
         "memory_version",
         "memory_init",
         "memory_embed",
+        "memory_scan",
         "memory_security_check",
         "memory_new_id",
         "memory_content_hash",

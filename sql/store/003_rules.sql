@@ -16,7 +16,12 @@ DROP POLICY IF EXISTS memory_read ON @schema@.memory_maintenance_runs;
 CREATE POLICY memory_read ON @schema@.memory_maintenance_runs FOR SELECT USING (@schema@.memory_allowed('*', 'admin'));
 
 -- Everybody's lines are their own.
-DROP POLICY IF EXISTS memory_own ON @schema@.memory_import_inbox;
-CREATE POLICY memory_own ON @schema@.memory_import_inbox
-    USING (role = current_user AND @schema@.memory_allowed(NULL, 'read'))
+DROP POLICY IF EXISTS memory_read ON @schema@.memory_import_inbox;
+CREATE POLICY memory_read ON @schema@.memory_import_inbox FOR SELECT
+    USING (role = current_user AND @schema@.memory_allowed(NULL, 'read'));
+DROP POLICY IF EXISTS memory_insert ON @schema@.memory_import_inbox;
+CREATE POLICY memory_insert ON @schema@.memory_import_inbox FOR INSERT
     WITH CHECK (role = current_user AND @schema@.memory_allowed(NULL, 'read'));
+DROP POLICY IF EXISTS memory_delete ON @schema@.memory_import_inbox;
+CREATE POLICY memory_delete ON @schema@.memory_import_inbox FOR DELETE
+    USING (role = current_user AND @schema@.memory_allowed(NULL, 'read'));
