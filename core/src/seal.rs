@@ -33,7 +33,9 @@ pub use export::{
     ExportReport, LineFault, MAX_LINE_BYTES, event_line, history_line, seal_line, verify_export,
 };
 pub use merkle::{MerkleTree, prove, verify_inclusion};
-pub use row::{EventFields, HistoryFields, LEAF_BYTES, Leaf, leaf_hash, leaves_from_bytes, leaves_to_bytes};
+pub use row::{
+    EventFields, HistoryFields, LEAF_BYTES, Leaf, leaf_hash, leaves_from_bytes, leaves_to_bytes,
+};
 
 /// A SHA-256 hash, or a MAC as long.
 pub type Hash = [u8; 32];
@@ -42,7 +44,9 @@ pub type Hash = [u8; 32];
 pub const MAX_LISTED: usize = 1000;
 
 /// The tables whose rows are sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     Events,

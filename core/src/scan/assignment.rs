@@ -29,9 +29,14 @@ const MAX_NESTED: usize = 4;
 
 /// Name and assignment. What comes before the name may belong to it: DB_PASSWORD, clientSecret.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r#"(?i)(?:(pass(?:word|wd|wort|phrase|code)|pwd|kennwort|mot de passe|contrase(?:n|(?u-i:\x{f1}))a)|(secret|credentials?)|(token|(?:api|access|auth|secret|private|signing|encryption|account|shared|license)[ _-]?key(?:[_-]?base)?))[\\"'`\]]{0,3}(?:\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}|\s{1,3}(?:is|was|ist|lautet|est|es)(?: now| set to| changed to)?:?\s{1,3}|\s{1,3}(?:changed|set) to\s{1,3})"#,
-    )
+    compile(concat!(
+        r#"(?i)(?:(pass(?:word|wd|wort|phrase|code)|pwd|kennwort|mot de passe|contrase(?:n"#,
+        r#"|(?u-i:\x{f1}))a)|(secret|credentials?)|(token|(?:api|access|auth|secret|private"#,
+        r#"|signing|encryption|account|shared"#,
+        r#"|license)[ _-]?key(?:[_-]?base)?))[\\"'`\]]{0,3}(?:\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}"#,
+        r#"|\s{1,3}(?:is|was|ist|lautet|est|es)(?: now| set to| changed to)?:?\s{1,3}"#,
+        r#"|\s{1,3}(?:changed|set) to\s{1,3})"#,
+    ))
 });
 
 #[derive(Clone, Copy)]
@@ -62,7 +67,10 @@ impl Named {
     fn value_in(self, word: &str) -> &str {
         let word = match self {
             Self::Password => word,
-            Self::Secret | Self::Token => word.split(['(', ')', '[', ']', '{', '}']).next().unwrap_or_default(),
+            Self::Secret | Self::Token => word
+                .split(['(', ')', '[', ']', '{', '}'])
+                .next()
+                .unwrap_or_default(),
         };
         word.trim_end_matches(['.', ':', ')', ']', '}', '\\'])
     }
@@ -147,7 +155,10 @@ pub fn find_authorization(text: &str, found: &mut Vec<Finding>) {
 /// The span between quotes that open here.
 fn quoted(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = &text[at..];
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let quote = rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\'' | '`'))?;
     let mut end = at + 1;
     for c in text[end..].chars() {
         if c == quote {
@@ -238,25 +249,81 @@ fn is_words(value: &str) -> bool {
 /// An expression whose value the secret is, or its type: a call, a path, a member, a reference.
 fn is_code(value: &str) -> bool {
     static CODE: LazyLock<Regex> = LazyLock::new(|| {
-        compile(
-            r"^(?:[A-Za-z_][A-Za-z0-9_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,40}){0,6}[(\[]|[A-Za-z_][A-Za-z_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,24}){1,6}$|[a-z][a-z0-9+.-]{1,20}://|(?:\.{0,2}|~)/[A-Za-z0-9._-]{1,40}/|[A-Za-z]:\\|--|[*&:]{1,2}[A-Za-z_:])",
-        )
+        compile(concat!(
+            r"^(?:[A-Za-z_][A-Za-z0-9_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,40}){0,6}[(\[]",
+            r"|[A-Za-z_][A-Za-z_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,24}){1,6}$",
+            r"|[a-z][a-z0-9+.-]{1,20}://|(?:\.{0,2}|~)/[A-Za-z0-9._-]{1,40}/|[A-Za-z]:\\|--",
+            r"|[*&:]{1,2}[A-Za-z_:])",
+        ))
     });
     CODE.is_match(value)
 }
 
 /// Names of algorithms and formats, which letters and digits mix too.
 const NO_SECRETS: &[&str] = &[
-    "aes128", "aes256", "argon2", "argon2i", "argon2id", "base32", "base64", "base64url", "bcrypt", "blake2b",
-    "blake3", "ed25519", "es256", "hs256", "hs512", "oauth2", "oauth2.0", "pbkdf2", "rs256", "rsa2048", "rsa4096",
-    "scrypt", "sha-1", "sha-256", "sha-512", "sha1", "sha256", "sha3", "sha384", "sha512", "utf-8", "utf8", "uuid4",
-    "uuidv4", "x25519",
+    "aes128",
+    "aes256",
+    "argon2",
+    "argon2i",
+    "argon2id",
+    "base32",
+    "base64",
+    "base64url",
+    "bcrypt",
+    "blake2b",
+    "blake3",
+    "ed25519",
+    "es256",
+    "hs256",
+    "hs512",
+    "oauth2",
+    "oauth2.0",
+    "pbkdf2",
+    "rs256",
+    "rsa2048",
+    "rsa4096",
+    "scrypt",
+    "sha-1",
+    "sha-256",
+    "sha-512",
+    "sha1",
+    "sha256",
+    "sha3",
+    "sha384",
+    "sha512",
+    "utf-8",
+    "utf8",
+    "uuid4",
+    "uuidv4",
+    "x25519",
 ];
 
 const PLACEHOLDERS: &[&str] = &[
-    "change_me", "change-me", "changeme", "changeit", "dummy", "enter_", "example", "fake", "hidden", "insert",
-    "masked", "not_set", "placeholder", "redacted", "removed", "replace", "sample", "xxx", "yyyy", "your", "***",
-    "...", "_here", "-here", "\u{2022}",
+    "change_me",
+    "change-me",
+    "changeme",
+    "changeit",
+    "dummy",
+    "enter_",
+    "example",
+    "fake",
+    "hidden",
+    "insert",
+    "masked",
+    "not_set",
+    "placeholder",
+    "redacted",
+    "removed",
+    "replace",
+    "sample",
+    "xxx",
+    "yyyy",
+    "your",
+    "***",
+    "...",
+    "_here",
+    "-here",
+    "\u{2022}",
 ];
 
 /// Stands for a value that somebody is to put in, or has taken out.

@@ -83,7 +83,11 @@ impl<'a> Run<'a> {
     pub fn joined(&self, first: usize, count: usize, most: usize) -> Option<String> {
         let groups = self.groups.get(first..first + count)?;
         let total: usize = groups.iter().map(|(start, end)| end - start).sum();
-        (total <= most).then(|| (first..first + count).map(|group| self.digits(group)).collect())
+        (total <= most).then(|| {
+            (first..first + count)
+                .map(|group| self.digits(group))
+                .collect()
+        })
     }
 
     /// Whether `count` groups from `first` have these numbers of digits.
@@ -96,8 +100,14 @@ impl<'a> Run<'a> {
 
     /// What stands before a group in its row.
     pub fn separator(&self, group: usize) -> &'a str {
-        match group.checked_sub(1).and_then(|before| self.groups.get(before)) {
-            Some(&(_, end)) => self.groups.get(group).map_or("", |&(start, _)| &self.text[end..start]),
+        match group
+            .checked_sub(1)
+            .and_then(|before| self.groups.get(before))
+        {
+            Some(&(_, end)) => self
+                .groups
+                .get(group)
+                .map_or("", |&(start, _)| &self.text[end..start]),
             None => "",
         }
     }
@@ -123,7 +133,9 @@ impl<'a> Run<'a> {
     }
 
     pub fn end(&self, group: usize) -> usize {
-        self.groups.get(group).map_or(self.text.len(), |group| group.1)
+        self.groups
+            .get(group)
+            .map_or(self.text.len(), |group| group.1)
     }
 
     pub fn has_plus(&self, group: usize) -> bool {

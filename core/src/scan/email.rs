@@ -12,9 +12,9 @@ const MAX_LABEL_BYTES: usize = 63;
 
 /// Last labels of file names, units and the like: no top-level domains.
 const NOT_TOP_LEVEL: &[&str] = &[
-    "bmp", "conf", "css", "csv", "device", "gif", "gz", "html", "ico", "jpeg", "jpg", "js", "json", "jsx", "local",
-    "lock", "mount", "path", "png", "service", "slice", "socket", "svg", "target", "timer", "toml", "ts", "tsx", "txt",
-    "webp", "xml", "yaml", "yml",
+    "bmp", "conf", "css", "csv", "device", "gif", "gz", "html", "ico", "jpeg", "jpg", "js", "json",
+    "jsx", "local", "lock", "mount", "path", "png", "service", "slice", "socket", "svg", "target",
+    "timer", "toml", "ts", "tsx", "txt", "webp", "xml", "yaml", "yml",
 ];
 
 pub fn find(text: &str, found: &mut Vec<Finding>) {

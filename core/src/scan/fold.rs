@@ -39,7 +39,9 @@ impl<'a> Folded<'a> {
                 continue;
             }
             let is_fill = c == char::from(FILL);
-            if !is_fill && (c.is_control() || hidden::is_invisible(c) || matches!(c, '*' | '`' | '~')) {
+            if !is_fill
+                && (c.is_control() || hidden::is_invisible(c) || matches!(c, '*' | '`' | '~'))
+            {
                 continue;
             }
             if let Some((start, is_line_end)) = space.take() {
@@ -61,7 +63,10 @@ impl<'a> Folded<'a> {
                 return;
             }
             count += 1;
-            for lower in part.to_lowercase().filter(|lower| !is_combining_mark(*lower)) {
+            for lower in part
+                .to_lowercase()
+                .filter(|lower| !is_combining_mark(*lower))
+            {
                 self.push(latin_of(lower), at);
             }
         });
@@ -80,16 +85,25 @@ impl<'a> Folded<'a> {
 
     /// The span of the original that a span of whole characters of the folded text comes from.
     pub fn original_span(&self, start: usize, end: usize) -> (usize, usize) {
-        let last = self.text[..end].chars().next_back().map_or(0, char::len_utf8);
+        let last = self.text[..end]
+            .chars()
+            .next_back()
+            .map_or(0, char::len_utf8);
         let last = self.origin(end - last);
-        let length = self.original[last..].chars().next().map_or(0, char::len_utf8);
+        let length = self.original[last..]
+            .chars()
+            .next()
+            .map_or(0, char::len_utf8);
         (self.origin(start), last + length)
     }
 
     /// Where the character at this offset comes from.
     fn origin(&self, at: usize) -> usize {
         let after = self.anchors.partition_point(|(folded, _)| *folded <= at);
-        match after.checked_sub(1).and_then(|place| self.anchors.get(place)) {
+        match after
+            .checked_sub(1)
+            .and_then(|place| self.anchors.get(place))
+        {
             Some((folded, original)) => original + (at - folded),
             None => at,
         }

@@ -16,14 +16,19 @@ static V6: LazyLock<Regex> =
 
 /// Four numbers with dots between are as often a version.
 static VERSION_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)(?:\b(?:versions?|ver|v|releases?|rev|builds?|firmware|drivers?|sections?|chapter|clause|patch|oid|kernel)[ :=.v(]{0,3}|\b(?:up|down)grad(?:e|ed|ing)\b(?u-i:[^\n]{0,24})|\b(?:updated|bumped)\b(?u-i:[^\n]{0,24})|(?:[<>~^]=?|==) ?v?)$",
-    )
+    compile(concat!(
+        r"(?i)(?:\b(?:versions?|ver|v|releases?|rev|builds?|firmware|drivers?|sections?",
+        r"|chapter|clause|patch|oid|kernel)[ :=.v(]{0,3}|\b(?:up|down)grad(?:e|ed",
+        r"|ing)\b(?u-i:[^\n]{0,24})|\b(?:updated|bumped)\b(?u-i:[^\n]{0,24})|(?:[<>~^]=?",
+        r"|==) ?v?)$",
+    ))
 });
 static ADDRESS_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:ip|ips|ipv4|ipv6|address|addr|host|hosts|server|client|from|ping|ssh|login|logged in|peer|remote|dns|gateway|connect|connected|connection|traceroute|whitelist|allowlist|firewall)\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:ip|ips|ipv4|ipv6|address|addr|host|hosts|server|client|ping|ssh|login",
+        r"|logged in|peer|remote|dns|gateway|connect|connected|connection|traceroute|whitelist",
+        r"|allowlist|firewall)\b",
+    ))
 });
 static PORT_OR_PREFIX_AFTER: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^(?::[0-9]{2,5}|/[0-9]{1,2})(?:(?u:[^0-9A-Za-z.])|$)"));
@@ -41,8 +46,8 @@ pub fn find_v4(text: &str, found: &mut Vec<Finding>) {
         if VERSION_BEFORE.is_match(context) {
             continue;
         }
-        let is_address = ADDRESS_BEFORE.is_match(context)
-            || PORT_OR_PREFIX_AFTER.is_match(after(text, end, 8));
+        let is_address =
+            ADDRESS_BEFORE.is_match(context) || PORT_OR_PREFIX_AFTER.is_match(after(text, end, 8));
         let confidence = match is_address {
             true => Confidence::High,
             // 4.2.1.10 is rather a section or a version.
@@ -110,6 +115,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// In 2000::/3, where global unicast addresses are (RFC 4291), and not documentation (RFC 3849, RFC 9637).
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    let is_documentation = (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
+    let is_documentation =
+        (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
     first & 0xe000 == 0x2000 && !is_documentation
 }

@@ -43,7 +43,9 @@ fn number(context: &str) -> Option<(usize, usize)> {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
         let fits = (7..=9).contains(&word.len())
             && digits >= 5
-            && word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
             && !is_date(word);
         // A word cut off by the end of the context may go on.
         if fits && at + word.len() < REACH {
@@ -57,12 +59,14 @@ fn number(context: &str) -> Option<(usize, usize)> {
 
 /// A date written as yyyymmdd or ddmmyyyy.
 fn is_date(word: &str) -> bool {
-    let part = |range: std::ops::Range<usize>| word.get(range).and_then(|part| part.parse::<u32>().ok());
+    let part =
+        |range: std::ops::Range<usize>| word.get(range).and_then(|part| part.parse::<u32>().ok());
     let is_date = |year: Option<u32>, month: Option<u32>, day: Option<u32>| {
         year.is_some_and(|year| (1900..2100).contains(&year))
             && month.is_some_and(|month| (1..=12).contains(&month))
             && day.is_some_and(|day| (1..=31).contains(&day))
     };
     word.len() == 8
-        && (is_date(part(0..4), part(4..6), part(6..8)) || is_date(part(4..8), part(2..4), part(0..2)))
+        && (is_date(part(0..4), part(4..6), part(6..8))
+            || is_date(part(4..8), part(2..4), part(0..2)))
 }

@@ -28,14 +28,22 @@ const MAX_GROUPS: usize = 7;
 const REACH: usize = 40;
 
 static PHONE_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:(?:tele|cell ?|smart)?phones?|tel|mobile|cell|handy|telefon|tel(?:e|(?u-i:\x{e9}))fono|rufnummer|mobil|whatsapp|fax|sms|m(?:o|(?u-i:\x{f3}))vil|hotline|(?:call|text|reach|ring|contact)(?:ing)? (?:me|him|her|us|them|you|back)|dial|contact numbers?|(?:handy|telefon|mobil)nummer|call(?:ed)? (?:at|on))\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:(?:tele|cell ?|smart)?phones?|tel|mobile|cell|handy|telefon|tel(?:e",
+        r"|(?u-i:\x{e9}))fono|rufnummer|mobil|whatsapp|fax|sms|m(?:o|(?u-i:\x{f3}))vil|hotline",
+        r"|(?:call|text|reach|ring|contact)(?:ing)? (?:me|him|her|us|them|you|back)|dial",
+        r"|contact numbers?|(?:handy|telefon|mobil)nummer|call(?:ed)? (?:at|on))\b",
+    ))
 });
 static OTHER_NUMBER_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:orders?|invoices?|tickets?|cases?|ids?|uuid|ref(?:erence)?|isbn|issn|skus?|parts?|serial|tracking|accounts?|acct|konto(?:nummer)?|transactions?|items?|models?|builds?|versions?|ver|v|commits?|rev(?:ision)?|bestell(?:ung|nummer)|rechnung(?:snummer)?|bookings?|confirmation|flight|pid|ports?|timestamps?|epoch|iban|vat|doi|issues?|pr|articles?|artikel|customers?|kundennummer|polic(?:y|ies)|zip|plz|bytes|rows|hash|checksum|coordinates|score|lottery|matrix)\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:orders?|invoices?|tickets?|cases?|ids?|uuid|ref(?:erence)?|isbn|issn|skus?",
+        r"|parts?|serial|tracking|accounts?|acct|konto(?:nummer)?|transactions?|items?|models?",
+        r"|builds?|versions?|ver|v|commits?|rev(?:ision)?|bestell(?:ung|nummer)",
+        r"|rechnung(?:snummer)?|bookings?|confirmation|flight|pid|ports?|timestamps?|epoch",
+        r"|iban|vat|doi|issues?|pr|articles?|artikel|customers?|kundennummer|polic(?:y|ies)",
+        r"|zip|plz|bytes|rows|hash|checksum|coordinates|score|lottery|matrix)\b",
+    ))
 });
 
 /// What the words before a number say it is; the nearer word counts.
@@ -73,7 +81,9 @@ pub fn at(run: &Run, first: usize) -> Option<(usize, Finding)> {
     let said = Said::before(run, first);
     match (form, said) {
         (Some(count), Said::Phone) => Some((count, finding(run, first, count, Confidence::High))),
-        (Some(count), Said::Nothing) => Some((count, finding(run, first, count, Confidence::Medium))),
+        (Some(count), Said::Nothing) => {
+            Some((count, finding(run, first, count, Confidence::Medium)))
+        }
         (None, Said::Phone) => {
             let count = any(run, first)?;
             Some((count, finding(run, first, count, Confidence::High)))
@@ -83,7 +93,12 @@ pub fn at(run: &Run, first: usize) -> Option<(usize, Finding)> {
 }
 
 fn finding(run: &Run, first: usize, count: usize, confidence: Confidence) -> Finding {
-    Finding::pii(KIND, run.start(first), run.end(first + count - 1), confidence)
+    Finding::pii(
+        KIND,
+        run.start(first),
+        run.end(first + count - 1),
+        confidence,
+    )
 }
 
 /// The most groups that make an E.164 number.
@@ -134,21 +149,28 @@ fn country_code_length(digits: &str) -> Option<usize> {
     }
 }
 
-/// Ten digits of the North American numbering plan: area and exchange begin with 2 to 9.
+/// Ten digits whose area code begins with 2 to 9. The exchange has to as well, but in numbers that
+/// are made up it often does not.
 fn is_north_american(digits: &str) -> bool {
-    let begins_well = |at: usize| digits.as_bytes().get(at).is_some_and(|digit| *digit >= b'2');
-    digits.len() == 10 && begins_well(0) && begins_well(3) && distinct_digits(digits) >= 3
+    digits.len() == 10 && digits.as_bytes()[0] >= b'2' && distinct_digits(digits) >= 3
 }
 
 fn distinct_digits(digits: &str) -> u32 {
-    let seen = digits.bytes().fold(0_u32, |seen, digit| seen | 1 << (digit & 0xf));
+    let seen = digits
+        .bytes()
+        .fold(0_u32, |seen, digit| seen | 1 << (digit & 0xf));
     seen.count_ones()
 }
 
 /// The number of groups of a national form that needs no word beside it.
 fn national(run: &Run, first: usize) -> Option<usize> {
-    let forms: [fn(&Run, usize) -> Option<usize>; 5] =
-        [north_american, french, area_in_brackets, trunk_zero, double_zero];
+    let forms: [fn(&Run, usize) -> Option<usize>; 5] = [
+        north_american,
+        french,
+        area_in_brackets,
+        trunk_zero,
+        double_zero,
+    ];
     forms
         .into_iter()
         .find_map(|form| form(run, first).filter(|count| run.stands_alone(first, *count)))
@@ -224,7 +246,8 @@ fn double_zero(run: &Run, first: usize) -> Option<usize> {
     }
     (2..=MAX_GROUPS).rev().find(|&count| {
         let digits = run.joined(first, count, MAX_DIGITS + 2);
-        digits.is_some_and(|digits| is_international(&digits[2..])) && run.stands_alone(first, count)
+        digits.is_some_and(|digits| is_international(&digits[2..]))
+            && run.stands_alone(first, count)
     })
 }
 
@@ -251,7 +274,8 @@ fn has_date(run: &Run, first: usize, count: usize) -> bool {
     };
     let is_short = |group: usize| matches!(run.len(group), 1 | 2);
     let compact = run.digits(first);
-    let is_compact_date = compact.len() == 8 && (compact.starts_with("19") || compact.starts_with("20"));
+    let is_compact_date =
+        compact.len() == 8 && (compact.starts_with("19") || compact.starts_with("20"));
     is_compact_date
         || (count >= 3
             && ((is_year(first) && is_short(first + 1) && is_short(first + 2))

@@ -7,8 +7,7 @@ use regex::Regex;
 
 use super::{FILL, Finding, compile};
 
-static MARKER: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"\[REDACTED:[a-z][a-z0-9_]{0,39}\]"));
+static MARKER: LazyLock<Regex> = LazyLock::new(|| compile(r"\[REDACTED:[a-z][a-z0-9_]{0,39}\]"));
 
 /// `text` with every span of `findings` replaced by `[REDACTED:kind]`, overlapping ones by one
 /// marker of the surer or longer one's kind.
@@ -18,7 +17,10 @@ static MARKER: LazyLock<Regex> =
 pub fn redact(text: &str, findings: &[Finding]) -> String {
     let mut findings: Vec<&Finding> = findings
         .iter()
-        .filter(|finding| text.get(finding.start..finding.end).is_some_and(|span| !span.is_empty()))
+        .filter(|finding| {
+            text.get(finding.start..finding.end)
+                .is_some_and(|span| !span.is_empty())
+        })
         .collect();
     findings.sort_by_key(|finding| (finding.start, finding.end));
     let mut redacted = String::with_capacity(text.len());

@@ -40,7 +40,10 @@ fn assert_found(kind: &str, cases: &[&str]) {
 fn assert_confidence(confidence: Confidence, cases: &[&str]) {
     for case in cases {
         let text = plain(case);
-        let found: Vec<_> = scan(&text).iter().map(|finding| finding.confidence).collect();
+        let found: Vec<_> = scan(&text)
+            .iter()
+            .map(|finding| finding.confidence)
+            .collect();
         assert_eq!(found, [confidence], "in {text:?}");
     }
 }
@@ -108,10 +111,19 @@ fn what_one_finding_hid_is_found_too() {
 fn redaction_ignores_spans_that_are_none() {
     let at = |start, end| Finding::pii("email", start, end, Confidence::High);
     let text = "a\u{e9}b";
-    for finding in [at(2, 3), at(0, 9), at(3, 1), at(1, 1), at(usize::MAX, usize::MAX)] {
+    for finding in [
+        at(2, 3),
+        at(0, 9),
+        at(3, 1),
+        at(1, 1),
+        at(usize::MAX, usize::MAX),
+    ] {
         assert_eq!(redact(text, &[finding]), text);
     }
-    assert_eq!(redact(text, &[at(1, 3), at(0, 1)]), "[REDACTED:email][REDACTED:email]b");
+    assert_eq!(
+        redact(text, &[at(1, 3), at(0, 1)]),
+        "[REDACTED:email][REDACTED:email]b"
+    );
     assert_eq!(redact(text, &[at(1, 4), at(0, 3)]), "[REDACTED:email]");
 }
 

@@ -12,8 +12,7 @@ pub const KIND: &str = "connection_string";
 const MAX_AUTHORITY: usize = 1024;
 const MAX_REST: usize = 4096;
 
-static SCHEME: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"(?i)\b[a-z][a-z0-9+.-]{1,30}://"));
+static SCHEME: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b[a-z][a-z0-9+.-]{1,30}://"));
 
 pub fn find(text: &str, found: &mut Vec<Finding>) {
     for scheme in SCHEME.find_iter(text) {
@@ -43,12 +42,7 @@ pub fn find(text: &str, found: &mut Vec<Finding>) {
         let path = &text[host_end..];
         let end = host_end + self::length(path, MAX_REST, |c| "\"'`<>\\)]},;".contains(c));
         let url = text[..end].trim_end_matches(['.', ':', '!', '?']);
-        found.push(Finding::secret(
-            KIND,
-            scheme.start(),
-            url.len(),
-            confidence,
-        ));
+        found.push(Finding::secret(KIND, scheme.start(), url.len(), confidence));
     }
 }
 

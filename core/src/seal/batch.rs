@@ -27,14 +27,22 @@ impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAscending { id, after } => {
-                write!(f, "row {id} comes after row {after}, expected ascending ids")
+                write!(
+                    f,
+                    "row {id} comes after row {after}, expected ascending ids"
+                )
             }
             Self::EndsBefore { through, last } => {
-                write!(f, "the batch ends with id {through}, expected more than {last}")
+                write!(
+                    f,
+                    "the batch ends with id {through}, expected more than {last}"
+                )
             }
         }
     }
 }
+
+impl std::error::Error for BatchError {}
 
 /// Takes the rows of a batch one after the other, in memory for the logarithm of their number.
 #[derive(Clone, Debug)]
@@ -110,15 +118,29 @@ impl Verdict {
 /// One way in which rows differ from what was sealed. Ids are named where leaves were kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFault {
-    Missing { id: i64 },
-    Edited { id: i64 },
-    Unexpected { id: i64 },
+    Missing {
+        id: i64,
+    },
+    Edited {
+        id: i64,
+    },
+    Unexpected {
+        id: i64,
+    },
     /// The row comes after one with a higher id.
-    Reordered { id: i64 },
-    Duplicate { id: i64 },
+    Reordered {
+        id: i64,
+    },
+    Duplicate {
+        id: i64,
+    },
     /// So many, which ones cannot be told.
-    MissingRows { count: u64 },
-    UnexpectedRows { count: u64 },
+    MissingRows {
+        count: u64,
+    },
+    UnexpectedRows {
+        count: u64,
+    },
     /// As many as were sealed, but other ones.
     RowsDiffer,
     /// The kept leaves are not those of the root.

@@ -18,7 +18,9 @@ pub struct SealKey {
 
 impl SealKey {
     pub fn new(key: [u8; 32]) -> Self {
-        let mac = mac(&key, b"memory_ext seal key id 1").finalize().into_bytes();
+        let mac = mac(&key, b"memory_ext seal key id 1")
+            .finalize()
+            .into_bytes();
         let mut id = [0; 8];
         id.iter_mut().zip(mac).for_each(|(id, byte)| *id = byte);
         Self {
@@ -91,7 +93,10 @@ impl Seal {
             mac: [0; 32],
         };
         seal.mac = match key {
-            Some(key) => mac(&*key.key, &seal.encoded()).finalize().into_bytes().into(),
+            Some(key) => mac(&*key.key, &seal.encoded())
+                .finalize()
+                .into_bytes()
+                .into(),
             None => seal.plain_hash(),
         };
         seal
@@ -119,7 +124,9 @@ impl Seal {
 
     /// Whether the MAC is right under this key, compared in constant time.
     fn is_signed_by(&self, key: &SealKey) -> bool {
-        mac(&*key.key, &self.encoded()).verify_slice(&self.mac).is_ok()
+        mac(&*key.key, &self.encoded())
+            .verify_slice(&self.mac)
+            .is_ok()
     }
 
     pub fn anchor(&self) -> Anchor {
@@ -182,7 +189,10 @@ impl fmt::Display for ChainFault {
                 write!(f, "the chain begins with seal {first}, expected 1")
             }
             Self::TruncatedTail { last, expected } => {
-                write!(f, "the chain ends with seal {last}, expected {expected} or later")
+                write!(
+                    f,
+                    "the chain ends with seal {last}, expected {expected} or later"
+                )
             }
             Self::Gap { from, to } if from == to => write!(f, "seal {from} is missing"),
             Self::Gap { from, to } => write!(f, "seals {from} to {to} are missing"),
@@ -224,8 +234,13 @@ pub fn verify_chain(seals: &[Seal], trust: &Trust) -> Vec<ChainFault> {
     check_head(&by_number, trust, &mut faults);
     check_links(&by_number, &mut faults);
     for anchor in trust.start.iter().chain(&trust.end) {
-        if by_number.get(&anchor.number).is_some_and(|seal| seal.mac != anchor.mac) {
-            faults.push(ChainFault::Replaced { number: anchor.number });
+        if by_number
+            .get(&anchor.number)
+            .is_some_and(|seal| seal.mac != anchor.mac)
+        {
+            faults.push(ChainFault::Replaced {
+                number: anchor.number,
+            });
         }
     }
     if let Some(end) = trust.end.filter(|end| end.number > highest) {

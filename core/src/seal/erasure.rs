@@ -13,7 +13,10 @@ pub struct IdRanges {
 
 impl IdRanges {
     pub fn new(ranges: impl IntoIterator<Item = RangeInclusive<i64>>) -> Self {
-        let mut sorted: Vec<_> = ranges.into_iter().filter(|range| !range.is_empty()).collect();
+        let mut sorted: Vec<_> = ranges
+            .into_iter()
+            .filter(|range| !range.is_empty())
+            .collect();
         sorted.sort_by_key(|range| *range.start());
         let mut ranges: Vec<RangeInclusive<i64>> = Vec::with_capacity(sorted.len());
         for range in sorted {

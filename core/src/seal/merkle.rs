@@ -23,7 +23,11 @@ impl MerkleTree {
     pub fn push(&mut self, leaf: Hash) {
         let mut node = leaf;
         let full = self.size.trailing_ones() as usize;
-        for left in self.peaks.drain(self.peaks.len().saturating_sub(full)..).rev() {
+        for left in self
+            .peaks
+            .drain(self.peaks.len().saturating_sub(full)..)
+            .rev()
+        {
             node = node_hash(&left, &node);
         }
         self.peaks.push(node);

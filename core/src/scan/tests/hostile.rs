@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// Enough that the text counts, not the start; without optimisation less is.
-const SIZE: usize = if cfg!(debug_assertions) { 6 << 10 } else { 48 << 10 };
+const SIZE: usize = if cfg!(debug_assertions) {
+    6 << 10
+} else {
+    48 << 10
+};
 
 fn hostile(size: usize) -> Vec<(&'static str, String)> {
     let pieces = [
@@ -75,8 +79,14 @@ fn time_is_linear() {
     }
     for ((name, short), (_, long)) in hostile(SIZE).into_iter().zip(hostile(4 * SIZE)) {
         // Four times the text takes four times as long, and 16 times if time were quadratic.
-        let is_linear = (0..4).any(|_| time_of(&long) < 10 * time_of(&short) + Duration::from_millis(5));
-        assert!(is_linear, "{name}: {:?}, then {:?}", time_of(&short), time_of(&long));
+        let is_linear =
+            (0..4).any(|_| time_of(&long) < 10 * time_of(&short) + Duration::from_millis(5));
+        assert!(
+            is_linear,
+            "{name}: {:?}, then {:?}",
+            time_of(&short),
+            time_of(&long)
+        );
     }
 }
 

@@ -16,22 +16,30 @@ fn findings_in_real_texts() {
         let start = std::time::Instant::now();
         for line in lines.lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let text = ["text", "doc", "question"].iter().find_map(|member| value.get(member)?.as_str());
+            let text = ["text", "doc", "question"]
+                .iter()
+                .find_map(|member| value.get(member)?.as_str());
             let text = text.unwrap_or_default();
             texts += 1;
             bytes += text.len();
             for finding in scan(text) {
                 let from = text.floor_char_boundary(finding.start.saturating_sub(40));
                 let to = text.ceil_char_boundary((finding.end + 20).min(text.len()));
-                kinds.entry((finding.kind, finding.confidence.name())).or_default().push(format!(
-                    "{}>>>{}<<<{}",
-                    &text[from..finding.start],
-                    &text[finding.start..finding.end],
-                    &text[finding.end..to]
-                ));
+                kinds
+                    .entry((finding.kind, finding.confidence.name()))
+                    .or_default()
+                    .push(format!(
+                        "{}>>>{}<<<{}",
+                        &text[from..finding.start],
+                        &text[finding.start..finding.end],
+                        &text[finding.end..to]
+                    ));
             }
         }
-        println!("{file}: {texts} texts, {bytes} bytes, {:?}", start.elapsed());
+        println!(
+            "{file}: {texts} texts, {bytes} bytes, {:?}",
+            start.elapsed()
+        );
         for ((kind, confidence), found) in kinds {
             println!("{kind} {confidence}: {}", found.len());
             for text in found.iter().step_by((found.len() / 40).max(1)) {

@@ -16,11 +16,26 @@ fn ten() -> (Seal, Vec<Leaf>) {
 #[test]
 fn a_builder_takes_ascending_rows_in_its_range() {
     let mut builder = BatchBuilder::new(Table::Events, 4);
-    let leaf = |id| Leaf { id, digest: [0; 32] };
-    assert_eq!(builder.push(&leaf(4)), Err(BatchError::NotAscending { id: 4, after: 4 }));
+    let leaf = |id| Leaf {
+        id,
+        digest: [0; 32],
+    };
+    assert_eq!(
+        builder.push(&leaf(4)),
+        Err(BatchError::NotAscending { id: 4, after: 4 })
+    );
     assert_eq!(builder.push(&leaf(6)), Ok(()));
-    assert_eq!(builder.push(&leaf(6)), Err(BatchError::NotAscending { id: 6, after: 6 }));
-    assert_eq!(builder.clone().finish(5), Err(BatchError::EndsBefore { through: 5, last: 6 }));
+    assert_eq!(
+        builder.push(&leaf(6)),
+        Err(BatchError::NotAscending { id: 6, after: 6 })
+    );
+    assert_eq!(
+        builder.clone().finish(5),
+        Err(BatchError::EndsBefore {
+            through: 5,
+            last: 6
+        })
+    );
     let batch = builder.finish(9).expect("a range");
     assert_eq!((batch.first_id, batch.last_id, batch.rows), (5, 9, 1));
     assert_eq!(batch.root, leaf(6).hash(Table::Events));
@@ -29,7 +44,11 @@ fn a_builder_takes_ascending_rows_in_its_range() {
     assert!(empty.clone().finish(4).is_err());
     let batch = empty.finish(5).expect("a range");
     assert_eq!((batch.rows, batch.root), (0, MerkleTree::new().root()));
-    assert!(BatchBuilder::new(Table::Events, i64::MAX).finish(i64::MAX).is_err());
+    assert!(
+        BatchBuilder::new(Table::Events, i64::MAX)
+            .finish(i64::MAX)
+            .is_err()
+    );
 }
 
 #[test]
@@ -38,7 +57,10 @@ fn an_untouched_batch_is_intact() {
     for kept in [None, Some(&rows[..])] {
         let report = verify(&seal, &rows, kept);
         assert_eq!(report.verdict, Verdict::Intact);
-        assert_eq!((report.sealed_rows, report.seen_rows, report.erased_rows), (10, 10, 0));
+        assert_eq!(
+            (report.sealed_rows, report.seen_rows, report.erased_rows),
+            (10, 10, 0)
+        );
         assert_eq!(report.faults, []);
     }
 }
@@ -54,25 +76,48 @@ fn with_kept_leaves_every_row_is_named() {
     use RowFault::*;
     let cases: [(&str, Vec<Leaf>, Vec<RowFault>); 7] = [
         ("deleted", without(&rows, &[4]), vec![Missing { id: 4 }]),
-        ("edited", replaced(&rows, 3, edited(8)), vec![Edited { id: 8 }]),
-        ("added", leaves((2..=20).filter(|id| id % 2 == 0 || *id == 7)), vec![Unexpected { id: 7 }]),
+        (
+            "edited",
+            replaced(&rows, 3, edited(8)),
+            vec![Edited { id: 8 }],
+        ),
+        (
+            "added",
+            leaves((2..=20).filter(|id| id % 2 == 0 || *id == 7)),
+            vec![Unexpected { id: 7 }],
+        ),
         ("swapped", swapped(&rows, 1, 2), vec![Reordered { id: 4 }]),
-        ("repeated", [&rows[..], &rows[9..]].concat(), vec![Duplicate { id: 20 }]),
+        (
+            "repeated",
+            [&rows[..], &rows[9..]].concat(),
+            vec![Duplicate { id: 20 }],
+        ),
         (
             "another id",
             replaced(&rows, 3, event(9).leaf()),
             vec![Unexpected { id: 9 }, Missing { id: 8 }],
         ),
-        ("all", vec![], rows.iter().map(|row| Missing { id: row.id }).collect()),
+        (
+            "all",
+            vec![],
+            rows.iter().map(|row| Missing { id: row.id }).collect(),
+        ),
     ];
     for (what, changed, faults) in cases {
         let report = verify(&seal, &changed, Some(&rows));
-        assert_eq!((report.verdict, report.faults), (Verdict::Altered, faults), "{what}");
+        assert_eq!(
+            (report.verdict, report.faults),
+            (Verdict::Altered, faults),
+            "{what}"
+        );
     }
 }
 
 fn without(rows: &[Leaf], ids: &[i64]) -> Vec<Leaf> {
-    rows.iter().filter(|row| !ids.contains(&row.id)).copied().collect()
+    rows.iter()
+        .filter(|row| !ids.contains(&row.id))
+        .copied()
+        .collect()
 }
 
 fn replaced(rows: &[Leaf], place: usize, row: Leaf) -> Vec<Leaf> {
@@ -94,10 +139,16 @@ fn without_kept_leaves_the_batch_is_named() {
     use RowFault::*;
     let cases: [(Vec<Leaf>, Vec<RowFault>); 5] = [
         (without(&rows, &[4, 6]), vec![MissingRows { count: 2 }]),
-        (leaves((2..=20).filter(|id| id % 2 == 0 || *id == 7)), vec![UnexpectedRows { count: 1 }]),
+        (
+            leaves((2..=20).filter(|id| id % 2 == 0 || *id == 7)),
+            vec![UnexpectedRows { count: 1 }],
+        ),
         (replaced(&rows, 0, event(1).leaf()), vec![RowsDiffer]),
         (swapped(&rows, 1, 2), vec![Reordered { id: 4 }, RowsDiffer]),
-        (replaced(&rows, 9, foreign), vec![Unexpected { id: 99 }, RowsDiffer]),
+        (
+            replaced(&rows, 9, foreign),
+            vec![Unexpected { id: 99 }, RowsDiffer],
+        ),
     ];
     for (changed, faults) in cases {
         let report = verify(&seal, &changed, None);
@@ -108,9 +159,22 @@ fn without_kept_leaves_the_batch_is_named() {
 #[test]
 fn kept_leaves_are_proven_first() {
     let (seal, rows) = ten();
-    let forged = replaced(&rows, 3, Leaf { id: 8, digest: [1; 32] });
+    let forged = replaced(
+        &rows,
+        3,
+        Leaf {
+            id: 8,
+            digest: [1; 32],
+        },
+    );
     let renamed = replaced(&rows, 3, Leaf { id: 9, ..rows[3] });
-    for kept in [forged, renamed, rows[1..].to_vec(), swapped(&rows, 0, 1), vec![]] {
+    for kept in [
+        forged,
+        renamed,
+        rows[1..].to_vec(),
+        swapped(&rows, 0, 1),
+        vec![],
+    ] {
         // Rows that fit forged leaves are no better for it.
         let report = verify(&seal, &kept, Some(&kept));
         assert_eq!(report.verdict, Verdict::Altered);
@@ -133,7 +197,10 @@ fn erased_rows_need_a_receipt_and_a_leaf() {
     let report = check(&rest, Some(&rows), &receipt);
     assert_eq!((report.verdict, report.erased_rows), (Verdict::Intact, 3));
     let report = check(&rest, None, &receipt);
-    assert_eq!((report.verdict, report.erased_rows), (Verdict::Unverifiable, 3));
+    assert_eq!(
+        (report.verdict, report.erased_rows),
+        (Verdict::Unverifiable, 3)
+    );
     // A receipt for other rows.
     let report = check(&rest, Some(&rows), &[4, 6].into_iter().collect());
     assert_eq!(report.faults, [RowFault::Missing { id: 8 }]);
@@ -142,22 +209,47 @@ fn erased_rows_need_a_receipt_and_a_leaf() {
     // A row with a receipt that is there still has to be the one.
     let report = check(&rows, Some(&rows), &receipt);
     assert_eq!((report.verdict, report.erased_rows), (Verdict::Intact, 0));
-    let edited = replaced(&rows, 1, Leaf { id: 4, digest: [1; 32] });
-    assert_eq!(check(&edited, Some(&rows), &receipt).faults, [RowFault::Edited { id: 4 }]);
-    assert_eq!(check(&edited, None, &receipt).faults, [RowFault::RowsDiffer]);
+    let edited = replaced(
+        &rows,
+        1,
+        Leaf {
+            id: 4,
+            digest: [1; 32],
+        },
+    );
+    assert_eq!(
+        check(&edited, Some(&rows), &receipt).faults,
+        [RowFault::Edited { id: 4 }]
+    );
+    assert_eq!(
+        check(&edited, None, &receipt).faults,
+        [RowFault::RowsDiffer]
+    );
 }
 
 #[test]
 fn receipts_are_read_from_events() {
     for (event, payload, expected) in [
-        ("forget", r#"{"history_ids": [5, [7, 9]]}"#, vec![5..=5, 7..=9]),
+        (
+            "forget",
+            r#"{"history_ids": [5, [7, 9]]}"#,
+            vec![5..=5, 7..=9],
+        ),
         ("expire", r#"{"history_ids": [1]}"#, vec![1..=1]),
         ("add", r#"{"history_ids": [1]}"#, vec![]),
-        ("forget", r#"{"history_ids": ["1", null, [1], [1, 2, 3], 1.5, 1e3]}"#, vec![]),
+        (
+            "forget",
+            r#"{"history_ids": ["1", null, [1], [1, 2, 3], 1.5, 1e3]}"#,
+            vec![],
+        ),
         ("forget", r#"{"history_ids": 3}"#, vec![]),
         ("forget", "[]", vec![]),
         ("forget", "{", vec![]),
-        ("forget", r#"{"history_ids": [[9, 7]]}"#, vec![std::ops::RangeInclusive::new(9, 7)]),
+        (
+            "forget",
+            r#"{"history_ids": [[9, 7]]}"#,
+            vec![std::ops::RangeInclusive::new(9, 7)],
+        ),
     ] {
         assert_eq!(erased_history(event, payload), expected, "{payload}");
     }
@@ -172,7 +264,10 @@ fn ranges_of_ids() {
     assert_eq!(set.count_within(3, 6), 3);
     assert_eq!(set.count_within(10, 20), 0);
     assert_eq!(set.count_within(i64::MIN, i64::MAX), 9);
-    assert_eq!(IdRanges::new([i64::MIN..=i64::MAX]).count_within(i64::MIN, i64::MAX), u64::MAX);
+    assert_eq!(
+        IdRanges::new([i64::MIN..=i64::MAX]).count_within(i64::MIN, i64::MAX),
+        u64::MAX
+    );
     assert!(!IdRanges::new([std::ops::RangeInclusive::new(9, 7)]).contains(8));
 }
 

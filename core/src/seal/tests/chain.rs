@@ -81,10 +81,15 @@ fn tables_have_ranges_of_their_own_in_one_chain() {
         (Table::History, 120, 121),
         (Table::History, 122, 130),
     ] {
-        let batch = BatchBuilder::new(table, after).finish(through).expect("a range");
+        let batch = BatchBuilder::new(table, after)
+            .finish(through)
+            .expect("a range");
         seals.push(Seal::new(&batch, seals.last(), 0, None));
     }
-    assert_eq!(faults(&seals, None), [ChainFault::IdsNotContiguous { number: 5 }]);
+    assert_eq!(
+        faults(&seals, None),
+        [ChainFault::IdsNotContiguous { number: 5 }]
+    );
 }
 
 #[test]
@@ -97,14 +102,29 @@ fn each_way_to_change_a_chain_is_named() {
         faults(&seals, Some(&key))
     };
     use ChainFault::*;
-    assert_eq!(with(&|seals| seals.retain(|seal| seal.number != 3)), [Gap { from: 3, to: 3 }]);
-    assert_eq!(with(&|seals| seals.retain(|seal| !(2..=4).contains(&seal.number))), [Gap { from: 2, to: 4 }]);
+    assert_eq!(
+        with(&|seals| seals.retain(|seal| seal.number != 3)),
+        [Gap { from: 3, to: 3 }]
+    );
+    assert_eq!(
+        with(&|seals| seals.retain(|seal| !(2..=4).contains(&seal.number))),
+        [Gap { from: 2, to: 4 }]
+    );
     assert_eq!(with(&|seals| seals.swap(2, 3)), [Reordered { number: 3 }]);
-    assert_eq!(with(&|seals| seals.retain(|seal| seal.number != 1)), [TruncatedHead { first: 2 }]);
-    assert_eq!(with(&|seals| seals.push(seals[1])), [Duplicate { number: 2 }]);
+    assert_eq!(
+        with(&|seals| seals.retain(|seal| seal.number != 1)),
+        [TruncatedHead { first: 2 }]
+    );
+    assert_eq!(
+        with(&|seals| seals.push(seals[1])),
+        [Duplicate { number: 2 }]
+    );
     assert_eq!(with(&|seals| seals[3].rows += 1), [Edited { number: 4 }]);
     assert_eq!(with(&|seals| seals[3].root[5] ^= 1), [Edited { number: 4 }]);
-    assert_eq!(with(&|seals| seals[3].sealed_at -= 1), [Edited { number: 4 }]);
+    assert_eq!(
+        with(&|seals| seals[3].sealed_at -= 1),
+        [Edited { number: 4 }]
+    );
     assert_eq!(
         with(&|seals| seals[3].mac[0] ^= 1),
         [Edited { number: 4 }, BrokenLink { number: 5 }]
@@ -113,19 +133,32 @@ fn each_way_to_change_a_chain_is_named() {
         with(&|seals| seals[3].key_id = Some([9; 8])),
         [WrongKey { number: 4 }]
     );
-    assert_eq!(with(&|seals| seals[3].key_id = None), [Edited { number: 4 }]);
+    assert_eq!(
+        with(&|seals| seals[3].key_id = None),
+        [Edited { number: 4 }]
+    );
     // The last seal, made again by somebody without the key.
     assert_eq!(
         with(&|seals| {
             let (forged, _) = chain(6, None);
-            seals[5] = Seal { previous_mac: seals[5].previous_mac, ..forged[5] };
+            seals[5] = Seal {
+                previous_mac: seals[5].previous_mac,
+                ..forged[5]
+            };
             seals[5] = reseal(&seals[5], &seals[4], None);
         }),
         [NotKeyed { number: 6 }]
     );
     // And by somebody with it, in the middle.
     assert_eq!(
-        with(&|seals| seals[3] = reseal(&Seal { rows: 1, ..seals[3] }, &seals[2], Some(&key))),
+        with(&|seals| seals[3] = reseal(
+            &Seal {
+                rows: 1,
+                ..seals[3]
+            },
+            &seals[2],
+            Some(&key)
+        )),
         [BrokenLink { number: 5 }]
     );
 }
@@ -146,7 +179,10 @@ fn reseal(seal: &Seal, previous: &Seal, key: Option<&SealKey>) -> Seal {
 fn the_wrong_key_is_no_edit() {
     let (seals, _) = chain(2, Some(&key()));
     let other = SealKey::new([8; 32]);
-    let expected = [ChainFault::WrongKey { number: 1 }, ChainFault::WrongKey { number: 2 }];
+    let expected = [
+        ChainFault::WrongKey { number: 1 },
+        ChainFault::WrongKey { number: 2 },
+    ];
     assert_eq!(faults(&seals, Some(&other)), expected);
     assert_eq!(faults(&seals, None), expected);
 }
@@ -155,16 +191,31 @@ fn the_wrong_key_is_no_edit() {
 fn a_key_may_be_introduced_and_changed() {
     let keys = [SealKey::new([1; 32]), SealKey::new([2; 32])];
     let mut seals: Vec<Seal> = Vec::new();
-    for (place, key) in [None, Some(&keys[0]), Some(&keys[1])].into_iter().enumerate() {
+    for (place, key) in [None, Some(&keys[0]), Some(&keys[1])]
+        .into_iter()
+        .enumerate()
+    {
         let after = place as i64 * 10;
         seals.push(seal_events(&[], after, after + 10, seals.last(), key));
     }
-    let trust = Trust { keys: &keys, ..Trust::default() };
-    assert_eq!(verify_chain(&seals, &trust), [ChainFault::NotKeyed { number: 1 }]);
-    let trust = Trust { keys: &keys[1..], ..trust };
+    let trust = Trust {
+        keys: &keys,
+        ..Trust::default()
+    };
     assert_eq!(
         verify_chain(&seals, &trust),
-        [ChainFault::NotKeyed { number: 1 }, ChainFault::WrongKey { number: 2 }]
+        [ChainFault::NotKeyed { number: 1 }]
+    );
+    let trust = Trust {
+        keys: &keys[1..],
+        ..trust
+    };
+    assert_eq!(
+        verify_chain(&seals, &trust),
+        [
+            ChainFault::NotKeyed { number: 1 },
+            ChainFault::WrongKey { number: 2 }
+        ]
     );
 }
 
@@ -187,20 +238,38 @@ fn anchors_fix_both_ends() {
     assert_eq!(check(&seals, None, Some(&seals[2])), []);
     assert_eq!(
         check(&seals[..4], None, Some(&seals[5])),
-        [TruncatedTail { last: 4, expected: 6 }]
+        [TruncatedTail {
+            last: 4,
+            expected: 6
+        }]
     );
     assert_eq!(
         check(&[], None, Some(&seals[5])),
-        [TruncatedTail { last: 0, expected: 6 }]
+        [TruncatedTail {
+            last: 0,
+            expected: 6
+        }]
     );
-    assert_eq!(check(&seals, None, Some(&other[3])), [Replaced { number: 4 }]);
+    assert_eq!(
+        check(&seals, None, Some(&other[3])),
+        [Replaced { number: 4 }]
+    );
     assert_eq!(check(&seals[2..], Some(&seals[1]), None), []);
     assert_eq!(check(&seals[2..], Some(&seals[2]), None), []);
     assert_eq!(check(&seals[2..], Some(&seals[4]), None), []);
     assert_eq!(check(&seals, Some(&seals[2]), None), []);
-    assert_eq!(check(&seals[3..], Some(&seals[1]), None), [TruncatedHead { first: 4 }]);
-    assert_eq!(check(&seals[2..], Some(&other[1]), None), [BrokenLink { number: 3 }]);
-    assert_eq!(check(&seals[2..], Some(&other[2]), None), [Replaced { number: 3 }]);
+    assert_eq!(
+        check(&seals[3..], Some(&seals[1]), None),
+        [TruncatedHead { first: 4 }]
+    );
+    assert_eq!(
+        check(&seals[2..], Some(&other[1]), None),
+        [BrokenLink { number: 3 }]
+    );
+    assert_eq!(
+        check(&seals[2..], Some(&other[2]), None),
+        [Replaced { number: 3 }]
+    );
 }
 
 #[test]
@@ -218,7 +287,10 @@ fn numbers_at_their_limits_are_no_panic() {
             }
         }
     }
-    let last = Seal { number: u64::MAX, ..seals[1] };
+    let last = Seal {
+        number: u64::MAX,
+        ..seals[1]
+    };
     assert_eq!(reseal(&seals[1], &last, None).number, u64::MAX);
 }
 
@@ -233,8 +305,17 @@ fn a_key_is_not_in_its_debug_text() {
 fn faults_have_messages() {
     use ChainFault::*;
     for (fault, message) in [
-        (TruncatedHead { first: 3 }, "the chain begins with seal 3, expected 1"),
-        (TruncatedTail { last: 3, expected: 5 }, "the chain ends with seal 3, expected 5 or later"),
+        (
+            TruncatedHead { first: 3 },
+            "the chain begins with seal 3, expected 1",
+        ),
+        (
+            TruncatedTail {
+                last: 3,
+                expected: 5,
+            },
+            "the chain ends with seal 3, expected 5 or later",
+        ),
         (Gap { from: 3, to: 3 }, "seal 3 is missing"),
         (Gap { from: 3, to: 4 }, "seals 3 to 4 are missing"),
         (Edited { number: 3 }, "seal 3 was edited"),

@@ -90,7 +90,10 @@ fn what_was_changed_is_named() {
     let report = with(&|lines| drop(lines.remove(3 + 14)));
     assert_eq!(report.batches[1].faults, [RowFault::Missing { id: 15 }]);
     let report = with(&|lines| drop(lines.remove(3 + 4)));
-    assert_eq!(report.batches[0].faults, [RowFault::MissingRows { count: 1 }]);
+    assert_eq!(
+        report.batches[0].faults,
+        [RowFault::MissingRows { count: 1 }]
+    );
     let report = with(&|lines| lines[3 + 14] = lines[3 + 14].replace("\"add\"", "\"del\""));
     assert_eq!(report.batches[1].faults, [RowFault::Edited { id: 15 }]);
     let report = with(&|lines| lines.swap(3 + 14, 3 + 15));
@@ -126,7 +129,12 @@ fn lines_that_are_none_are_counted_and_not_shown() {
     assert_eq!(report.lines, expected);
     assert!(!report.is_intact());
     assert!(!format!("{report:?}").contains("hunter2"));
-    assert!(report.batches.iter().all(|batch| batch.verdict == Verdict::Intact));
+    assert!(
+        report
+            .batches
+            .iter()
+            .all(|batch| batch.verdict == Verdict::Intact)
+    );
 }
 
 #[test]

@@ -59,7 +59,11 @@ const PATHS: &[(usize, usize, &[&str])] = &[
 ];
 
 fn rfc_leaf(data: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(data).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(data)
+        .finalize()
+        .into()
 }
 
 fn reference_leaves() -> Vec<Hash> {
@@ -111,7 +115,11 @@ fn paths_of_the_reference_tree() {
     let leaves = reference_leaves();
     for (index, size, expected) in PATHS {
         let expected: Vec<_> = expected.iter().map(|digits| hash(digits)).collect();
-        assert_eq!(prove(&leaves[..*size], *index), Some(expected), "{index} of {size}");
+        assert_eq!(
+            prove(&leaves[..*size], *index),
+            Some(expected),
+            "{index} of {size}"
+        );
     }
 }
 
@@ -143,11 +151,23 @@ fn every_leaf_of_every_size_is_proven_at_its_place_only() {
                 other[0][0] ^= 1;
                 assert!(!holds(leaf, index, size, &other));
             }
-            assert!(!verify_inclusion(leaf, index as u64, size as u64, &proof, &[0; 32]));
+            assert!(!verify_inclusion(
+                leaf,
+                index as u64,
+                size as u64,
+                &proof,
+                &[0; 32]
+            ));
         }
     }
     assert!(!verify_inclusion(&leaves[0], 0, 0, &[], &root(&[])));
-    assert!(!verify_inclusion(&leaves[0], u64::MAX, u64::MAX, &[leaves[0]; 70], &leaves[0]));
+    assert!(!verify_inclusion(
+        &leaves[0],
+        u64::MAX,
+        u64::MAX,
+        &[leaves[0]; 70],
+        &leaves[0]
+    ));
 }
 
 #[test]
