@@ -29,9 +29,14 @@ const MAX_NESTED: usize = 4;
 
 /// Name and assignment. What comes before the name may belong to it: DB_PASSWORD, clientSecret.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r#"(?i)(?:(pass(?:word|wd|wort|phrase|code)|pwd|kennwort|mot de passe|contrase(?:n|(?u-i:\x{f1}))a)|(secret|credentials?)|(token|(?:api|access|auth|secret|private|signing|encryption|account|shared|license)[ _-]?key(?:[_-]?base)?))[\\"'`\]]{0,3}(?:\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}|\s{1,3}(?:is|was|ist|lautet|est|es)(?: now| set to| changed to)?:?\s{1,3}|\s{1,3}(?:changed|set) to\s{1,3})"#,
-    )
+    compile(concat!(
+        r#"(?i)(?:(pass(?:word|wd|wort|phrase|code)|pwd|kennwort|mot de passe|contrase(?:n"#,
+        r#"|(?u-i:\x{f1}))a)|(secret|credentials?)|(token|(?:api|access|auth|secret|private"#,
+        r#"|signing|encryption|account|shared"#,
+        r#"|license)[ _-]?key(?:[_-]?base)?))[\\"'`\]]{0,3}(?:\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}"#,
+        r#"|\s{1,3}(?:is|was|ist|lautet|est|es)(?: now| set to| changed to)?:?\s{1,3}"#,
+        r#"|\s{1,3}(?:changed|set) to\s{1,3})"#,
+    ))
 });
 
 #[derive(Clone, Copy)]
@@ -244,9 +249,12 @@ fn is_words(value: &str) -> bool {
 /// An expression whose value the secret is, or its type: a call, a path, a member, a reference.
 fn is_code(value: &str) -> bool {
     static CODE: LazyLock<Regex> = LazyLock::new(|| {
-        compile(
-            r"^(?:[A-Za-z_][A-Za-z0-9_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,40}){0,6}[(\[]|[A-Za-z_][A-Za-z_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,24}){1,6}$|[a-z][a-z0-9+.-]{1,20}://|(?:\.{0,2}|~)/[A-Za-z0-9._-]{1,40}/|[A-Za-z]:\\|--|[*&:]{1,2}[A-Za-z_:])",
-        )
+        compile(concat!(
+            r"^(?:[A-Za-z_][A-Za-z0-9_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,40}){0,6}[(\[]",
+            r"|[A-Za-z_][A-Za-z_]{0,40}(?:(?:\.|::|->)[A-Za-z_][A-Za-z0-9_]{0,24}){1,6}$",
+            r"|[a-z][a-z0-9+.-]{1,20}://|(?:\.{0,2}|~)/[A-Za-z0-9._-]{1,40}/|[A-Za-z]:\\|--",
+            r"|[*&:]{1,2}[A-Za-z_:])",
+        ))
     });
     CODE.is_match(value)
 }

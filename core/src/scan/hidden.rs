@@ -99,17 +99,17 @@ impl Run {
         if self.count == 0 {
             return;
         }
-        let is_flag = self.tags <= 8 && char_before(text, self.start) == Some('\u{1f3f4}');
-        let confidence = if (self.tags > 0 && !is_flag) || self.overrides > 0 || self.selectors > 2
-        {
-            Confidence::High
-        } else if self.tags > 0 {
+        let is_flag =
+            (1..=8).contains(&self.tags) && char_before(text, self.start) == Some('\u{1f3f4}');
+        let is_odd_direction = self.embeddings > 0
+            && !*is_two_way.get_or_insert_with(|| text.chars().any(is_right_to_left));
+        let is_message = self.count - self.embeddings >= MESSAGE;
+        if is_flag {
             return;
-        } else if self.embeddings > 0
-            && !*is_two_way.get_or_insert_with(|| text.chars().any(is_right_to_left))
-        {
-            Confidence::Medium
-        } else if self.count - self.embeddings >= MESSAGE || self.is_inside_word(text) {
+        }
+        let confidence = if self.tags > 0 || self.overrides > 0 || self.selectors > 2 {
+            Confidence::High
+        } else if is_odd_direction || is_message || self.is_inside_word(text) {
             Confidence::Medium
         } else {
             return;

@@ -16,14 +16,19 @@ static V6: LazyLock<Regex> =
 
 /// Four numbers with dots between are as often a version.
 static VERSION_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)(?:\b(?:versions?|ver|v|releases?|rev|builds?|firmware|drivers?|sections?|chapter|clause|patch|oid|kernel)[ :=.v(]{0,3}|\b(?:up|down)grad(?:e|ed|ing)\b(?u-i:[^\n]{0,24})|\b(?:updated|bumped)\b(?u-i:[^\n]{0,24})|(?:[<>~^]=?|==) ?v?)$",
-    )
+    compile(concat!(
+        r"(?i)(?:\b(?:versions?|ver|v|releases?|rev|builds?|firmware|drivers?|sections?",
+        r"|chapter|clause|patch|oid|kernel)[ :=.v(]{0,3}|\b(?:up|down)grad(?:e|ed",
+        r"|ing)\b(?u-i:[^\n]{0,24})|\b(?:updated|bumped)\b(?u-i:[^\n]{0,24})|(?:[<>~^]=?",
+        r"|==) ?v?)$",
+    ))
 });
 static ADDRESS_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:ip|ips|ipv4|ipv6|address|addr|host|hosts|server|client|from|ping|ssh|login|logged in|peer|remote|dns|gateway|connect|connected|connection|traceroute|whitelist|allowlist|firewall)\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:ip|ips|ipv4|ipv6|address|addr|host|hosts|server|client|ping|ssh|login",
+        r"|logged in|peer|remote|dns|gateway|connect|connected|connection|traceroute|whitelist",
+        r"|allowlist|firewall)\b",
+    ))
 });
 static PORT_OR_PREFIX_AFTER: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^(?::[0-9]{2,5}|/[0-9]{1,2})(?:(?u:[^0-9A-Za-z.])|$)"));

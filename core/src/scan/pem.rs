@@ -26,10 +26,10 @@ pub fn find(text: &str, found: &mut Vec<Finding>) {
             if let Some(cut_off) = open.replace((whole.start(), whole.end())) {
                 report_cut_off(&text[..whole.start()], cut_off, found);
             }
-        } else if let Some((start, body)) = open.take() {
-            if body_length(&text[body..whole.start()]) >= LEAST_BODY {
-                report(start, whole.end(), found);
-            }
+        } else if let Some((start, body)) = open.take()
+            && body_length(&text[body..whole.start()]) >= LEAST_BODY
+        {
+            report(start, whole.end(), found);
         }
     }
     if let Some(cut_off) = open {

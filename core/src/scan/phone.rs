@@ -28,14 +28,22 @@ const MAX_GROUPS: usize = 7;
 const REACH: usize = 40;
 
 static PHONE_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:(?:tele|cell ?|smart)?phones?|tel|mobile|cell|handy|telefon|tel(?:e|(?u-i:\x{e9}))fono|rufnummer|mobil|whatsapp|fax|sms|m(?:o|(?u-i:\x{f3}))vil|hotline|(?:call|text|reach|ring|contact)(?:ing)? (?:me|him|her|us|them|you|back)|dial|contact numbers?|(?:handy|telefon|mobil)nummer|call(?:ed)? (?:at|on))\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:(?:tele|cell ?|smart)?phones?|tel|mobile|cell|handy|telefon|tel(?:e",
+        r"|(?u-i:\x{e9}))fono|rufnummer|mobil|whatsapp|fax|sms|m(?:o|(?u-i:\x{f3}))vil|hotline",
+        r"|(?:call|text|reach|ring|contact)(?:ing)? (?:me|him|her|us|them|you|back)|dial",
+        r"|contact numbers?|(?:handy|telefon|mobil)nummer|call(?:ed)? (?:at|on))\b",
+    ))
 });
 static OTHER_NUMBER_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:orders?|invoices?|tickets?|cases?|ids?|uuid|ref(?:erence)?|isbn|issn|skus?|parts?|serial|tracking|accounts?|acct|konto(?:nummer)?|transactions?|items?|models?|builds?|versions?|ver|v|commits?|rev(?:ision)?|bestell(?:ung|nummer)|rechnung(?:snummer)?|bookings?|confirmation|flight|pid|ports?|timestamps?|epoch|iban|vat|doi|issues?|pr|articles?|artikel|customers?|kundennummer|polic(?:y|ies)|zip|plz|bytes|rows|hash|checksum|coordinates|score|lottery|matrix)\b",
-    )
+    compile(concat!(
+        r"(?i)\b(?:orders?|invoices?|tickets?|cases?|ids?|uuid|ref(?:erence)?|isbn|issn|skus?",
+        r"|parts?|serial|tracking|accounts?|acct|konto(?:nummer)?|transactions?|items?|models?",
+        r"|builds?|versions?|ver|v|commits?|rev(?:ision)?|bestell(?:ung|nummer)",
+        r"|rechnung(?:snummer)?|bookings?|confirmation|flight|pid|ports?|timestamps?|epoch",
+        r"|iban|vat|doi|issues?|pr|articles?|artikel|customers?|kundennummer|polic(?:y|ies)",
+        r"|zip|plz|bytes|rows|hash|checksum|coordinates|score|lottery|matrix)\b",
+    ))
 });
 
 /// What the words before a number say it is; the nearer word counts.
@@ -141,15 +149,10 @@ fn country_code_length(digits: &str) -> Option<usize> {
     }
 }
 
-/// Ten digits of the North American numbering plan: area and exchange begin with 2 to 9.
+/// Ten digits whose area code begins with 2 to 9. The exchange has to as well, but in numbers that
+/// are made up it often does not.
 fn is_north_american(digits: &str) -> bool {
-    let begins_well = |at: usize| {
-        digits
-            .as_bytes()
-            .get(at)
-            .is_some_and(|digit| *digit >= b'2')
-    };
-    digits.len() == 10 && begins_well(0) && begins_well(3) && distinct_digits(digits) >= 3
+    digits.len() == 10 && digits.as_bytes()[0] >= b'2' && distinct_digits(digits) >= 3
 }
 
 fn distinct_digits(digits: &str) -> u32 {

@@ -15,7 +15,10 @@ use super::entropy;
 use super::{Confidence, Finding, compile};
 
 /// What every pattern below begins with.
-pub const TRIGGER: &str = "A3T|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,6}-|xox[a-z]|xapp-|hooks\\.slack\\.com|[sr]k_(?:live|test|prod)_|whsec_|AIza|GOCSPX-|npm_|pypi-|SG\\.|sk-";
+pub const TRIGGER: &str = concat!(
+    "A3T|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,6}-|xox[a-z]|xapp-|hooks[.]slack[.]com",
+    "|[sr]k_(?:live|test|prod)_|whsec_|AIza|GOCSPX-|npm_|pypi-|SG[.]|sk-",
+);
 
 const PATTERNS: &[(&str, &str)] = &[
     (
@@ -98,9 +101,10 @@ fn looks_random(token: &str) -> bool {
 }
 
 static AWS_SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        r#"(?i)(?:aws[a-z_ .-]{0,20}(?:secret|key)|secret_?access_?key|secret access key)[a-z_]{0,8}["']?[\s:=>]{1,6}(?:is )?["']?([a-z0-9/+]{40})"#,
-    )
+    compile(concat!(
+        r#"(?i)(?:aws[a-z_ .-]{0,20}(?:secret|key)|secret_?access_?key"#,
+        r#"|secret access key)[a-z_]{0,8}["']?[\s:=>]{1,6}(?:is )?["']?([a-z0-9/+]{40})"#,
+    ))
 });
 
 /// Secret access keys of AWS: 40 characters of base 64 beside a word for them.

@@ -42,6 +42,8 @@ impl fmt::Display for BatchError {
     }
 }
 
+impl std::error::Error for BatchError {}
+
 /// Takes the rows of a batch one after the other, in memory for the logarithm of their number.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {

@@ -3,15 +3,21 @@
 //! One JSON object a line, in any order but that rows of a table stand by ascending id:
 //!
 //! ```json
-//! {"seal": {"number": 1, "table": "events", "first_id": 1, "last_id": 90, "rows": 88, "root": "<64 hexadecimal digits>", "sealed_at": 1767225600000000, "previous_mac": "<64>", "key_id": "<16, or null>", "mac": "<64>", "leaves": "<80 a row, or null>"}}
-//! {"event": {"event_id": 1, "occurred_at": 1767225599000000, "event": "add", "project_id": "default", "memory_id": "m1", "role": "app", "agent_id": null, "payload": "{}"}}
-//! {"history": {"history_id": 1, ...}}
+//! {"seal": {"number": 1, "table": "events", "first_id": 1, "last_id": 90, "rows": 88,
+//!           "root": "<64 hexadecimal digits>", "sealed_at": 1767225600000000,
+//!           "previous_mac": "<64>", "key_id": "<16, or null>", "mac": "<64>",
+//!           "leaves": "<80 a row, or null>"}}
+//! {"event": {"event_id": 1, "occurred_at": 1767225599000000, "event": "add",
+//!            "project_id": "default", "memory_id": "m1", "role": "app", "agent_id": null,
+//!            "payload": "{}"}}
+//! {"history": {"history_id": 1, "...": "the columns of memory_history"}}
 //! ```
 //!
-//! Times are microseconds since the Unix epoch. `payload` and `metadata` are strings that hold the
+//! (Each of them is one line.) Times are microseconds since the Unix epoch. `payload` and `metadata` are strings that hold the
 //! text of the jsonb, so that a program which rewrites the file's JSON does not change them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, BufRead, Read as _};
 use std::ops::RangeInclusive;
 
@@ -115,6 +121,17 @@ impl SealLine {
 pub enum LineFault {
     TooLong { line: u64 },
     Malformed { line: u64 },
+}
+
+impl fmt::Display for LineFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { line } => {
+                write!(f, "line {line} is longer than {MAX_LINE_BYTES} bytes")
+            }
+            Self::Malformed { line } => write!(f, "line {line} is not one of an export"),
+        }
+    }
 }
 
 /// What was found of an export.

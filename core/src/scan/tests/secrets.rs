@@ -203,9 +203,7 @@ fn jwt() {
         // Unsigned: {"alg":"none"}.
         format!(">>>eyJ~hbGciOiJub25lIn0.{CLAIMS}.<<<"),
         // Encrypted: {"alg":"RSA-OAEP","enc":"A256GCM"}.
-        format!(
-            ">>>eyJ~hbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.OKOawDo13gRp.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT<<<"
-        ),
+        ">>>eyJ~hbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.OKOawDo13gRp.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT<<<".to_owned(),
         format!("(>>>{HEADER}.{CLAIMS}.{SIGNATURE}<<<)"),
     ];
     assert_found("jwt", &cases.each_ref().map(String::as_str));
