@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod keyed;
 mod learning;
+mod maintenance;
 mod read;
 mod rows;
 mod search;
