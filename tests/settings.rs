@@ -485,6 +485,38 @@ fn a_misspelt_name_or_a_wrong_value_is_refused() {
 }
 
 #[test]
+fn maintenance_interval_is_how_often_the_worker_checks_the_store() {
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec!["memory_ext.naptime = '1s'"],
+    });
+    let mut sql = cluster.database().connect();
+    sql.run("SELECT memory_add('stays')");
+    let rounds =
+        "SELECT count(*) FROM memory_maintenance_history() WHERE operation = 'check_integrity'";
+    let visited = |sql: &mut Client| {
+        sql.run("SELECT memory_add('ends ' || clock_timestamp(), ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE content LIKE 'ends %'");
+        wait_until("the worker has come by", Duration::from_secs(30), || {
+            sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 1
+        });
+    };
+    for _ in 0..2 {
+        visited(&mut sql);
+    }
+    assert_eq!(sql.one::<i64>(rounds, &[]), 0, "not unless asked to");
+
+    cluster.configure("memory_ext.maintenance_interval = '1h'");
+    cluster.reload();
+    wait_until("the worker has checked", Duration::from_secs(30), || {
+        sql.one::<i64>(rounds, &[]) == 1
+    });
+    for _ in 0..2 {
+        visited(&mut sql);
+    }
+    assert_eq!(sql.one::<i64>(rounds, &[]), 1, "once an hour");
+}
+
+#[test]
 fn a_misspelt_name_set_before_the_library_is_loaded_does_not_stay() {
     let database = cluster().database();
     let mut sql = database.connect();
@@ -517,6 +549,7 @@ fn settings_that_guard_others_are_the_superusers() {
         "naptime = 1",
         "expire_batch = 1",
         "tombstone_retention = 1",
+        "maintenance_interval = 1",
     ] {
         owner
             .refused(&format!("SET memory_ext.{setting}"), &[])

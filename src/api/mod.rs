@@ -11,6 +11,7 @@ mod history;
 mod init;
 mod keyed;
 mod learning;
+mod maintenance;
 mod read;
 mod rows;
 mod search;

@@ -76,6 +76,7 @@ static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
+static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
 
 /// Defines every setting and reserves the prefix, so that a misspelt name is an error.
 pub fn define() {
@@ -279,6 +280,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"memory_ext.maintenance_interval",
+        c"Time between two rounds of maintenance by the background worker.",
+        c"Each round checks the store and removes what is orphaned; memory_maintenance_history() has its reports. 0 means none.",
+        &MAINTENANCE_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     // SAFETY: called from _PG_init, on the main thread, with a NUL-terminated literal.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"memory_ext".as_ptr()) };
 }
@@ -381,4 +392,9 @@ pub fn expire_batch() -> i32 {
 /// Days, `None` when tombstones are kept for ever.
 pub fn tombstone_retention() -> Option<i32> {
     Some(TOMBSTONE_RETENTION.get()).filter(|days| *days >= 0)
+}
+
+/// Seconds, `None` when the worker does no maintenance.
+pub fn maintenance_interval() -> Option<i32> {
+    Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
 }

@@ -3,6 +3,7 @@
 //! pgrx's own client parses and plans a statement on every call and assigns a transaction id when it writes; search is on
 //! the way of every call and runs on a standby, so statements here are planned once per backend and read-only ones say so.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int};
@@ -446,6 +447,44 @@ impl Rows<'_> {
             );
         }
         current.row = Some(row);
+    }
+
+    /// The bytes of a value of varying length (text, bytea, vector, bit, ...) behind its header, whatever they are: what may be
+    /// corrupt must not be taken for text. A value that lies in the row is not copied.
+    pub fn bytes(&self, row: usize, column: usize) -> Option<Cow<'_, [u8]>> {
+        if self.table.is_null() || row >= self.processed {
+            return None;
+        }
+        let mut current = self.current.borrow_mut();
+        if current.row != Some(row) {
+            self.take_apart(row, &mut current);
+        }
+        let place = column.checked_sub(1)?;
+        let (datum, is_null) = (*current.values.get(place)?, *current.nulls.get(place)?);
+        if is_null {
+            return None;
+        }
+        // SAFETY: the datum is a varlena of the row's, which lives as long as the tuple table, and so as `self`. Detoasting
+        // gives the same varlena, or a fresh copy, which is freed after its bytes were copied.
+        unsafe {
+            let original = datum.cast_mut_ptr::<pg_sys::varlena>();
+            let toasted =
+                pgrx::varatt_is_1b_e(original.cast()) || pgrx::varatt_is_4b_c(original.cast());
+            let plain = match toasted {
+                true => pg_sys::pg_detoast_datum_packed(original),
+                false => original,
+            };
+            let bytes = std::slice::from_raw_parts(
+                pgrx::vardata_any(plain).cast::<u8>(),
+                pgrx::varsize_any_exhdr(plain),
+            );
+            if !toasted {
+                return Some(Cow::Borrowed(bytes));
+            }
+            let copy = bytes.to_vec();
+            pg_sys::pfree(plain.cast());
+            Some(Cow::Owned(copy))
+        }
     }
 
     /// A value that the statement never returns as NULL.

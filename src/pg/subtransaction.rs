@@ -29,6 +29,22 @@ enum Ended<T> {
 /// Runs `work` in a subtransaction. Whoever wants the whole call to end (a cancelled query, a server that shuts down) has his
 /// way; so has a defect of ours.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    attempt_unless(ends_the_call, work)
+}
+
+/// The same for work that may meet what is corrupt, which PostgreSQL may call an internal error, as an error of a user's own
+/// SQLSTATE is called here.
+pub fn attempt_any<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    attempt_unless(
+        |code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR && ends_the_call(code),
+        work,
+    )
+}
+
+fn attempt_unless<T>(
+    ends_the_call: impl Fn(PgSqlErrorCode) -> bool + std::panic::RefUnwindSafe,
+    work: impl FnOnce() -> Result<T>,
+) -> Outcome<T> {
     // SAFETY: the way PL/pgSQL runs a block with an exception clause: the subtransaction is released or rolled back before
     // this returns, and memory context and resource owner are what they were. When an error passes through, the end of the
     // transaction does that.

@@ -69,6 +69,11 @@ pub fn log_for_operators(message: String) {
     );
 }
 
+/// A line for the client, on the way of long work.
+pub fn notice(message: &str) {
+    pgrx::notice!("{message}");
+}
+
 /// The transaction's time, as `now()` gives it.
 pub fn now() -> TimestampWithTimeZone {
     // SAFETY: reads a session variable.

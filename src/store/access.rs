@@ -166,6 +166,38 @@ impl Call {
         })
     }
 
+    /// The frame for looking after a project or, with none, the whole store, on behalf of nobody in particular: for an admin of
+    /// it. What only reads works on a standby too.
+    pub fn begin_care(
+        store: Rc<Store>,
+        project_id: Option<&str>,
+        writes: bool,
+        operation: &'static str,
+    ) -> Result<Call> {
+        if writes {
+            refuse_read_only(operation)?;
+        }
+        let asked = store.clone();
+        let reads = Privilege::Read;
+        Call::frame(
+            store,
+            project_id.or(Some(DEFAULT_PROJECT)),
+            reads,
+            operation,
+            |right, project, caller| {
+                let (right, of) = match project_id {
+                    Some(_) => (right.clone(), project.as_str()),
+                    None => (right_of(&asked, caller, "*", Privilege::Admin), "*"),
+                };
+                if right != (Right::Free { admin: true }) {
+                    let none = Right::None;
+                    return decide(&none, of.to_owned(), None, Privilege::Admin, caller);
+                }
+                decide(&right, project, Some("*"), reads, caller)
+            },
+        )
+    }
+
     fn frame(
         store: Rc<Store>,
         project_id: Option<&str>,

@@ -136,6 +136,22 @@ const fn column(
     }
 }
 
+/// The scripts of the migrations a store of this one has had, in the order they run, with their placeholders.
+pub fn scripts(newest: i32) -> impl Iterator<Item = &'static str> {
+    MIGRATIONS
+        .iter()
+        .take_while(move |migration| migration.number <= newest)
+        .flat_map(|migration| [migration.script, migration.rules])
+}
+
+/// The statements of a script.
+pub fn statements(script: &str) -> impl Iterator<Item = &str> {
+    script
+        .split(";\n")
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+}
+
 /// The names of the store's tables, in the order they came.
 pub fn tables() -> Vec<String> {
     tables_of(MIGRATIONS)
@@ -443,11 +459,7 @@ fn run(session: &Session, identity: &Identity, parameters: &Parameters, script: 
         .replace("@config@", &quoted_literal(&parameters.text_search_config))
         .replace("@m@", &parameters.hnsw_m.to_string())
         .replace("@ef@", &parameters.hnsw_ef_construction.to_string());
-    for statement in script
-        .split(";\n")
-        .map(str::trim)
-        .filter(|statement| !statement.is_empty())
-    {
+    for statement in statements(&script) {
         session.once(statement);
     }
 }

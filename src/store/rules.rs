@@ -148,7 +148,8 @@ fn apply_policies(change: &mut RowChange) -> Result<()> {
     Ok(())
 }
 
-const HASH_BYTES: usize = 32;
+/// Length of a deduplication key, before what deprecation puts behind it.
+pub const HASH_BYTES: usize = 32;
 
 /// A deprecated memory keeps its deduplication key out of the way of a new memory of equal content: its id behind the hash
 /// makes it nobody else's key. When it is live again, so is its key.

@@ -1,10 +1,15 @@
-//! The background worker's round: what is over is removed, what is too much is evicted.
+//! The background worker's round: what is over is removed, what is too much is evicted, and now and then all is checked.
+
+use std::rc::Rc;
 
 use super::access::{self, Call, Privilege};
-use super::{erase, open};
+use super::maintenance::runs;
+use super::open::Store;
+use super::{erase, migrate, open};
 use crate::pg::error::Result;
 use crate::pg::guc;
 use crate::pg::identity;
+use crate::pg::system;
 
 /// One transaction's worth of work; whether there may be more.
 pub fn step() -> Result<bool> {
@@ -16,14 +21,42 @@ pub fn step() -> Result<bool> {
     };
     let batch = guc::expire_batch();
     let call = Call::begin_on(
-        store,
+        store.clone(),
         Some(access::DEFAULT_PROJECT),
         Some("*"),
         Privilege::Admin,
         "expire",
     )?;
     let removed = erase::expire(&call, batch)? + evict(&call, batch);
-    Ok(removed >= i64::from(batch))
+    drop(call);
+    if removed >= i64::from(batch) {
+        return Ok(true);
+    }
+    maintain(store)?;
+    Ok(false)
+}
+
+/// The scheduled maintenance; a line in the log where it met something.
+fn maintain(store: Rc<Store>) -> Result<()> {
+    if guc::maintenance_interval().is_none() || store.migration < migrate::SAFETY {
+        return Ok(());
+    }
+    let call = Call::begin_care(store, None, true, "maintenance")?;
+    let Some(report) = runs::scheduled(&call) else {
+        return Ok(());
+    };
+    let run = &report["maintenance_run"];
+    let (found, resolved, failed) = (
+        &run["issues_found"],
+        &run["issues_resolved"],
+        &run["failed"],
+    );
+    if *found != 0 || *failed != 0 {
+        system::log_for_operators(format!(
+            "memory_ext maintenance: {found} issues found, {resolved} resolved, {failed} operations failed; see memory_maintenance_history()"
+        ));
+    }
+    Ok(())
 }
 
 /// Removes the cached vectors that were not used for longest, beyond the number to keep.

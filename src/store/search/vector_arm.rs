@@ -40,6 +40,7 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
             fetch,
             population.rows,
             population.total,
+            call.store.has_vector_index,
         );
         let share = population.rows as f64 / population.total.max(1) as f64;
         let shape = Shape {
