@@ -113,6 +113,20 @@ fn project_can_be_set_for_a_role() {
 }
 
 #[test]
+fn as_of_makes_reading_functions_answer_as_of_then() {
+    let mut sql = store();
+    sql.run("SELECT memory_add('first', id => 'm')");
+    let time: String = sql.one("SELECT clock_timestamp()::text", &[]);
+    sql.run("SELECT memory_update('m', 'second')");
+    let content = "SELECT content FROM memory_get('m')";
+
+    sql.run(&format!("SET memory_ext.as_of = '{time}'"));
+    assert_eq!(sql.one::<String>(content, &[]), "first");
+    sql.run("RESET memory_ext.as_of");
+    assert_eq!(sql.one::<String>(content, &[]), "second");
+}
+
+#[test]
 fn auto_init_lets_the_first_add_make_the_store() {
     let mut sql = cluster().database().connect();
 

@@ -52,6 +52,7 @@ impl ContentPolicy {
 }
 
 static PROJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static AS_OF: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static AUTO_INIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static AUDIT: GucSetting<Audit> = GucSetting::<Audit>::new(Audit::Standard);
 static VECTOR_PATH: GucSetting<VectorPath> = GucSetting::<VectorPath>::new(VectorPath::Auto);
@@ -85,6 +86,14 @@ pub fn define() {
         c"Project of a call that names none.",
         c"Empty means 'default'.",
         &PROJECT,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.as_of",
+        c"Past time as of which memories are read.",
+        c"Empty means now. While it is set, functions that write refuse, and so do those that know no past.",
+        &AS_OF,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -304,6 +313,11 @@ fn text(setting: &GucSetting<Option<CString>>) -> String {
 /// The session's project, `None` when it set none.
 pub fn project() -> Option<String> {
     Some(text(&PROJECT)).filter(|project| !project.is_empty())
+}
+
+/// The past time that memories are read of, as it was written; `None` when it is now.
+pub fn as_of() -> Option<String> {
+    Some(text(&AS_OF)).filter(|time| !time.is_empty())
 }
 
 pub fn auto_init() -> bool {

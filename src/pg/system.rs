@@ -82,6 +82,14 @@ pub fn now() -> TimestampWithTimeZone {
         .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
+/// The clock's time, as `clock_timestamp()` gives it.
+pub fn clock() -> TimestampWithTimeZone {
+    // SAFETY: reads the clock.
+    let micros = unsafe { pg_sys::GetCurrentTimestamp() };
+    TimestampWithTimeZone::try_from(micros)
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}
+
 /// `start + length`, by the calendar of the session's time zone.
 pub fn after(start: TimestampWithTimeZone, length: Interval) -> Option<TimestampWithTimeZone> {
     // SAFETY: timestamptz_pl_interval takes these two types and returns a timestamptz.

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use super::migrate;
 use super::open::{self, Store};
+use super::past;
 use crate::pg::actor::{self, Acting, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
@@ -92,12 +94,16 @@ pub struct Access {
 pub struct Call {
     pub store: Rc<Store>,
     pub access: Access,
+    /// The past time that memories are read of; `None`: they are read as they are.
+    pub time: Option<TimestampWithTimeZone>,
     _owner: AsOwner,
     _acting: Acting,
 }
 
 impl Call {
     /// Checks that the caller has `need` in the project and may act as `agent_id`, then becomes the owner.
+    ///
+    /// This and the frames like it are about now, and refused while memory_ext.as_of is set.
     pub fn begin(
         project_id: Option<&str>,
         agent_id: Option<&str>,
@@ -131,6 +137,36 @@ impl Call {
         Call::begin_on(store, project_id, agent_id, need, operation)
     }
 
+    /// The frame for reading memories as they were at `at`, a time with the name of its argument, else as of
+    /// memory_ext.as_of, else as they are. Of the store it needs the migration `least`.
+    pub fn begin_reading(
+        least: i32,
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        at: Option<(&str, TimestampWithTimeZone)>,
+    ) -> Result<Call> {
+        let mut call = Call::begin_timeless(least, project_id, agent_id)?;
+        call.time = past::time(at)?;
+        if call.time.is_some() {
+            call.store.require(migrate::ACE)?;
+        }
+        Ok(call)
+    }
+
+    /// The frame for reading what memory_ext.as_of does not bear on: what is no memory, or tells of every time.
+    pub fn begin_timeless(
+        least: i32,
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+    ) -> Result<Call> {
+        let store = open::open()?;
+        store.require(least)?;
+        let need = Privilege::Read;
+        Call::frame(store, project_id, need, "read", |right, project, caller| {
+            decide(right, project, agent_id, need, caller)
+        })
+    }
+
     pub fn begin_on(
         store: Rc<Store>,
         project_id: Option<&str>,
@@ -138,6 +174,7 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
+        past::refuse(need)?;
         Call::frame(
             store,
             project_id,
@@ -150,6 +187,7 @@ impl Call {
     /// The frame of a batch, whose items say for themselves which agent adds them.
     pub fn begin_batch(store: Rc<Store>, project_id: Option<&str>) -> Result<Call> {
         let need = Privilege::Write;
+        past::refuse(need)?;
         Call::frame(store, project_id, need, "add", |right, project, caller| {
             if *right == Right::None {
                 return decide(right, project, None, need, caller);
@@ -218,6 +256,7 @@ impl Call {
         Ok(Call {
             store,
             access,
+            time: None,
             _owner: owner,
             _acting: acting,
         })
@@ -230,6 +269,7 @@ impl Call {
         Ok(Call {
             store: self.store.clone(),
             access,
+            time: self.time,
             _owner: self.store.as_owner(),
             _acting: acting,
         })
@@ -458,6 +498,11 @@ impl Access {
                 Requester::Agent(agent) => author == Some(agent),
                 Requester::Nobody => author.is_none() && !self.bound,
             }
+    }
+
+    /// What is over its time is for admins, though it may not be removed yet.
+    pub fn sees_what_is_over(&self) -> bool {
+        self.requester == Requester::Everything || self.is_admin()
     }
 
     pub fn is_admin(&self) -> bool {

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use super::access::Privilege;
 use super::open;
 use super::open::Store;
 use super::parameters::{Parameters, Wish};
+use super::past;
 use crate::pg::actor::{self, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
@@ -203,6 +205,7 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
         return Ok((store, false));
     }
     let mut parameters = wish.parameters()?;
+    past::refuse(Privilege::Write)?;
     refuse_where_impossible(&identity)?;
     let caller = system::current_role();
     let _acting = actor::act(Actor {
@@ -263,6 +266,7 @@ fn adopt(session: &Session, identity: &Identity, parameters: &mut Parameters) ->
 /// that ran.
 pub fn migrate() -> Result<(i32, Vec<i32>)> {
     let store = open::find_whatever_its_state()?.ok_or_else(open::missing)?;
+    past::refuse(Privilege::Write)?;
     let caller = system::current_role();
     if !super::access::is_master(&store, caller) {
         return Err(Error::denied(

@@ -21,6 +21,7 @@ pub mod memory;
 pub mod migrate;
 pub mod open;
 pub mod parameters;
+pub mod past;
 pub mod read;
 pub mod resolve;
 pub mod rules;

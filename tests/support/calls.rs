@@ -48,6 +48,8 @@ pub const WRITING_1_1: &[&str] = &[
     "SELECT * FROM memory_run_start('r'AGENT PROJECT)",
     "SELECT * FROM memory_run_complete('r', trueAGENT PROJECT)",
 ];
+/// The same of what 2.0.0 brought.
+pub const READING_2_0: &[&str] = &["SELECT * FROM memory_as_of(now()AGENT PROJECT)"];
 /// These name agents in their own way.
 pub const READING_FOR_OTHERS_1_1: &[&str] = &["SELECT memory_handoff('a', 'b' PROJECT)"];
 pub const WRITING_FOR_OTHERS_1_1: &[&str] =

@@ -290,3 +290,20 @@ pub fn similarities(call: &Call, embedding: &Vector, ids: Vec<String>) -> Vec<(S
         read(&session.read(&sql, Planning::Generic, &args), 2)
     })
 }
+
+/// How far each of some vectors is from the query.
+pub fn distances(call: &Call, query: &Vector, vectors: &[Option<Vector>]) -> Vec<f64> {
+    let sql = call.store.sql(
+        "SELECT u.vector OPERATOR(@v@.<=>) $2 FROM unnest($1) WITH ORDINALITY AS u (vector, place) ORDER BY u.place",
+    );
+    let vector_type = call.store.identity.vector_type;
+    // A connection of their own: what they take is freed with it, and there may be very many of them.
+    call.sql(|session| {
+        let args = [
+            Arg::vectors(vectors, vector_type),
+            Arg::vector(Some(query), vector_type),
+        ];
+        let rows = session.read(&sql, Planning::Generic, &args);
+        (0..rows.len()).map(|row| rows.required(row, 1)).collect()
+    })
+}
