@@ -13,6 +13,7 @@ mod learning;
 mod read;
 mod rows;
 mod search;
+mod transfer;
 mod triggers;
 mod update;
 mod usage;

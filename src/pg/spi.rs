@@ -172,6 +172,7 @@ arg_from! {
     Interval => INTERVALOID,
     Jsonb => JSONBOID,
     Vec<Option<String>> => TEXTARRAYOID,
+    Vec<Option<&str>> => TEXTARRAYOID,
     Vec<String> => TEXTARRAYOID,
     Vec<i32> => INT4ARRAYOID,
     Vec<bool> => BOOLARRAYOID,
