@@ -42,8 +42,8 @@ impl Drop for IndexOrder {
     }
 }
 
-/// As long as this lives, a statement that joins a few given values to a table is planned to look each up by index. A plan
-/// that was made while the table was empty would read all of it, and be kept while the table grows.
+/// As long as this lives, a statement that joins a few given values to a table is planned to look each up by index. Without
+/// statistics, in the middle of a load, the planner would rather read a table that it takes for small.
 pub struct LookUps {
     seqscan: bool,
     hashjoin: bool,

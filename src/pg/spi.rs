@@ -352,6 +352,12 @@ impl Session {
         self.run(plan(sql, Planning::Auto, args), false, args)
     }
 
+    /// The same, planned anew each time: a plan for a table that grows from nothing while the statement is repeated would not
+    /// be one for many rows.
+    pub fn write_planned_anew<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        self.run(plan(sql, Planning::Custom, args), false, args)
+    }
+
     /// Runs a statement that is too rare to keep a plan of, such as DDL.
     pub fn once(&self, sql: &str) {
         let source = CString::new(sql).unwrap_or_default();

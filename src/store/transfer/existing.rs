@@ -61,11 +61,12 @@ pub fn same_ids(call: &Call, session: &Session, items: &[Item]) -> Result<HashMa
 
 fn present(call: &Call, session: &Session, items: &[Item]) -> HashSet<String> {
     let _plan = LookUps::enforce();
-    let sql = call.store.sql(
-        "SELECT m.id FROM unnest($2) AS i (id) JOIN @s@.memories m ON m.id = i.id AND m.project_id = $1",
-    );
+    let sql = call.store.sql(&format!(
+        "SELECT m.id FROM {} JOIN @s@.memories m ON m.id = i.id AND m.project_id = i.project_id",
+        columns::rows(&["id"])
+    ));
     let ids: Vec<Option<&str>> = items.iter().map(|item| Some(item.id())).collect();
-    let rows = session.write(&sql, &[call.project().into(), ids.into()]);
+    let rows = session.write_planned_anew(&sql, &[call.project().into(), ids.into()]);
     (0..rows.len()).map(|row| rows.required(row, 1)).collect()
 }
 
@@ -89,13 +90,13 @@ fn differences(call: &Call, session: &Session, items: &[&Item]) -> HashMap<Strin
                 OR ({counted} AND (m.bullet_helpful <> i.bullet_helpful OR m.bullet_harmful <> i.bullet_harmful))
                 OR (m.key IS NULL AND i.key IS NULL AND (m.dedupe_hash IS NULL) <> (i.dedupe_hash IS NULL))
                 OR (i.embedding IS NOT NULL AND NOT coalesce(m.embedding OPERATOR(@v@.=) i.embedding AND m.embedded_hash = i.embedded_hash, false))
-         FROM {items} JOIN @s@.memories m ON m.id = i.id AND m.project_id = $1",
+         FROM {items} JOIN @s@.memories m ON m.id = i.id AND m.project_id = i.project_id",
         metadata = write::METADATA,
         shared = write::SHARED,
         counted = write::COUNTED,
         items = columns::unnested(),
     ));
-    let rows = session.write(&sql, &columns::args(call, items.iter().copied(), &HashSet::new()));
+    let rows = session.write_planned_anew(&sql, &columns::args(call, items.iter().copied(), &HashSet::new()));
     (0..rows.len())
         .map(|row| {
             let renewed: bool = rows.required(row, 2);
@@ -126,12 +127,13 @@ pub fn holders_of_contents(
     }
     let _plan = LookUps::enforce();
     let sql = call.store.sql(&format!(
-        "SELECT m.id, {DEAD}, m.dedupe_hash FROM unnest($2, $3) AS i (id, dedupe_hash)
-         JOIN @s@.memories m ON m.project_id = $1 AND m.dedupe_hash = i.dedupe_hash AND m.deleted_at IS NULL AND m.id <> i.id"
+        "SELECT m.id, {DEAD}, m.dedupe_hash FROM {}
+         JOIN @s@.memories m ON m.project_id = i.project_id AND m.dedupe_hash = i.dedupe_hash AND m.deleted_at IS NULL AND m.id <> i.id",
+        columns::rows(&["id", "dedupe_hash"])
     ));
     let ids: Vec<Option<&str>> = held.iter().map(|(item, _)| Some(item.id())).collect();
     let hashes: Vec<Option<Vec<u8>>> = held.iter().map(|(_, hash)| Some(hash.to_vec())).collect();
-    let rows = session.write(&sql, &[call.project().into(), ids.into(), hashes.into()]);
+    let rows = session.write_planned_anew(&sql, &[call.project().into(), ids.into(), hashes.into()]);
     (0..rows.len())
         .filter_map(|row| {
             let hash: Vec<u8> = rows.required(row, 3);
@@ -159,8 +161,10 @@ pub fn holders_of_keys(
     }
     let _plan = LookUps::enforce();
     let sql = call.store.sql(&format!(
-        "SELECT m.id, {DEAD}, m.namespace, m.key FROM unnest($2, $3, $4) AS i (id, namespace, key)
-         JOIN @s@.memories m ON m.project_id = $1 AND m.namespace = i.namespace AND m.key = i.key AND m.deleted_at IS NULL AND m.id <> i.id"
+        "SELECT m.id, {DEAD}, m.namespace, m.key FROM {}
+         JOIN @s@.memories m ON m.project_id = i.project_id AND m.namespace = i.namespace AND m.key = i.key AND m.deleted_at IS NULL
+              AND m.id <> i.id",
+        columns::rows(&["id", "namespace", "key"])
     ));
     let column = |of: &dyn Fn(&(&Item, (&str, &str))) -> String| {
         held.iter().map(of).collect::<Vec<String>>()
@@ -171,7 +175,7 @@ pub fn holders_of_keys(
         column(&|(_, (namespace, _))| (*namespace).to_owned()).into(),
         column(&|(_, (_, key))| (*key).to_owned()).into(),
     ];
-    let rows = session.write(&sql, &args);
+    let rows = session.write_planned_anew(&sql, &args);
     (0..rows.len())
         .map(|row| {
             let holder = Holder {

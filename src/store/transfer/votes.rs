@@ -77,7 +77,7 @@ pub fn existing(call: &Call, session: &Session, ids: Vec<String>) -> Result<ByMe
     }
     let _plan = LookUps::enforce();
     let sql = call.store.sql(OF_MEMORIES);
-    read(&session.write(&sql, &[call.project().into(), ids.into()]))
+    read(&session.write_planned_anew(&sql, &[call.project().into(), ids.into()]))
 }
 
 /// Whether a memory has the imported votes already; ids do not matter, nor do times that were left out.
@@ -115,7 +115,7 @@ pub fn write(
         let sql = call
             .store
             .sql("DELETE FROM @s@.vote_history v WHERE v.project_id = $1 AND v.memory_id = ANY ($2)");
-        session.write(&sql, &[call.project().into(), replaced.into()]);
+        session.write_planned_anew(&sql, &[call.project().into(), replaced.into()]);
     }
     let votes: Vec<(&str, &Vote<'_>)> = records
         .iter()
@@ -149,7 +149,7 @@ pub fn write(
         .map(|id| id.map(str::to_owned))
         .collect();
     let memories: Vec<Option<&str>> = votes.iter().map(|(memory, _)| Some(*memory)).collect();
-    session.write(
+    session.write_planned_anew(
         &sql,
         &[
             call.project().into(),

@@ -30,7 +30,7 @@ pub fn insert<'i>(
                 shared_with_agents, metadata, memory_type, key, is_sensitive, importance, embedding, embedded_hash, created_at, updated_at,
                 expires_at, deleted_at, version, is_deprecated, deprecated_at, deprecated_by, superseded_by, bullet_helpful, bullet_harmful,
                 error_pattern, source_trajectory_id)
-         SELECT i.id, $1, i.namespace, i.content, i.dedupe_hash, i.agent_id, i.user_id, i.session_id, i.entity_id, i.scope,
+         SELECT i.id, i.project_id, i.namespace, i.content, i.dedupe_hash, i.agent_id, i.user_id, i.session_id, i.entity_id, i.scope,
                 {SHARED}, {METADATA}, i.memory_type, i.key, i.is_sensitive, i.importance, i.embedding, i.embedded_hash,
                 coalesce(i.created_at::timestamptz, now()), coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()),
                 i.expires_at::timestamptz, i.deleted_at::timestamptz, i.version, i.is_deprecated, i.deprecated_at::timestamptz, i.deprecated_by,
@@ -72,8 +72,8 @@ pub fn update<'i>(
                 bullet_helpful = CASE WHEN {COUNTED} THEN i.bullet_helpful ELSE m.bullet_helpful END,
                 bullet_harmful = CASE WHEN {COUNTED} THEN i.bullet_harmful ELSE m.bullet_harmful END,
                 error_pattern = i.error_pattern, source_trajectory_id = i.source_trajectory_id
-         FROM {items} WHERE m.id = i.id AND m.project_id = $1",
+         FROM {items} WHERE m.id = i.id AND m.project_id = i.project_id",
         items = columns::unnested(),
     ));
-    session.write(&sql, &columns::args(call, items, renewed));
+    session.write_planned_anew(&sql, &columns::args(call, items, renewed));
 }

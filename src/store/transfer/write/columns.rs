@@ -44,15 +44,23 @@ const NAMES: &[&str] = &[
     "renewed",
 ];
 
-/// The items as a table `i`; $1 is the project.
+/// The items as a table `i`.
 pub fn unnested() -> String {
-    let places: Vec<String> = (2..NAMES.len() + 2)
+    rows(NAMES)
+}
+
+/// Arrays from $2 on as a table `i` of these columns and `project_id`, which is $1.
+///
+/// The planner must not see that the project is the same in all rows: it would look for the project's rows, and take them for
+/// few while there are no statistics.
+pub fn rows(names: &[&str]) -> String {
+    let places: Vec<String> = (2..names.len() + 2)
         .map(|number| format!("${number}"))
         .collect();
     format!(
-        "unnest({}) AS i ({})",
+        "(SELECT u.*, $1::text AS project_id FROM unnest({}) AS u ({}) OFFSET 0) AS i",
         places.join(", "),
-        NAMES.join(", ")
+        names.join(", ")
     )
 }
 
