@@ -24,12 +24,14 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_audit_seals (
     PRIMARY KEY (kind, number)
 );
 
--- Lines to import, as \copy brings them; memory_import_inbox() takes those of its caller, in order, and removes them.
-CREATE TABLE IF NOT EXISTS @schema@.memory_import_inbox (
-    line_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+-- Lines to import, of several roles; memory_import_inbox() takes those of its caller, in order, and removes them. They come
+-- through the view memory_import_inbox: for anybody but its owner, COPY FROM is not possible into a table with row-level security.
+CREATE TABLE IF NOT EXISTS @schema@.memory_import_lines (
+    role text COLLATE "C" NOT NULL,
+    line_number bigint GENERATED ALWAYS AS IDENTITY,
     line text NOT NULL,
-    role text NOT NULL DEFAULT current_user,
-    brought_at timestamptz NOT NULL DEFAULT now()
+    brought_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (role, line_number)
 );
 
 -- What maintenance found and did.

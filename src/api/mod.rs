@@ -15,6 +15,7 @@ mod maintenance;
 mod read;
 mod rows;
 mod search;
+mod transfer;
 mod triggers;
 mod update;
 mod usage;

@@ -33,6 +33,11 @@ impl Drop for Acting {
     }
 }
 
+/// What the innermost actor does, `None` for direct SQL.
+pub fn operation() -> Option<&'static str> {
+    ACTORS.with_borrow(|actors| actors.last().map(|actor| actor.operation))
+}
+
 /// The innermost actor, `None` for direct SQL.
 pub fn current() -> Option<Actor> {
     ACTORS.with_borrow(|actors| actors.last().cloned())

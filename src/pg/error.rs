@@ -3,7 +3,7 @@
 //! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
 //! whole sentences.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,10 +103,21 @@ impl Error {
         Self::new(Kind::State, message)
     }
 
-    /// The same error, said of one item of a batch.
-    pub fn of_item(mut self, ordinal: usize) -> Self {
-        self.message = format!("item {ordinal}: {}", self.message);
+    /// Raises it where nothing can be returned: in the middle of a set-returning function.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an error does not return")
+    }
+
+    /// The same error, said of what stands at a place of the input.
+    pub fn at(mut self, place: impl std::fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
         self
+    }
+
+    /// The same error, said of one item of a batch.
+    pub fn of_item(self, ordinal: usize) -> Self {
+        self.at(format_args!("item {ordinal}"))
     }
 
     pub fn code(&self) -> PgSqlErrorCode {

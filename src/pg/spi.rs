@@ -173,6 +173,7 @@ arg_from! {
     Interval => INTERVALOID,
     Jsonb => JSONBOID,
     Vec<Option<String>> => TEXTARRAYOID,
+    Vec<Option<&str>> => TEXTARRAYOID,
     Vec<String> => TEXTARRAYOID,
     Vec<i32> => INT4ARRAYOID,
     Vec<bool> => BOOLARRAYOID,
@@ -350,6 +351,12 @@ impl Session {
     /// Runs a statement that writes, or that must see what this transaction wrote a moment ago.
     pub fn write<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
         self.run(plan(sql, Planning::Auto, args), false, args)
+    }
+
+    /// The same, planned anew each time: a plan for a table that grows from nothing while the statement is repeated would not
+    /// be one for many rows.
+    pub fn write_planned_anew<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        self.run(plan(sql, Planning::Custom, args), false, args)
     }
 
     /// Runs a statement that is too rare to keep a plan of, such as DDL.

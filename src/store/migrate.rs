@@ -107,7 +107,7 @@ const MIGRATIONS: &[Migration] = &[
         rules: include_str!("../../sql/store/003_rules.sql"),
         tables: &[
             table("memory_audit_seals", &["first_id", "root", "mac"]),
-            table("memory_import_inbox", &["line_number", "line"]),
+            table("memory_import_lines", &["line_number", "line"]),
             table("memory_maintenance_runs", &["operation", "report"]),
         ],
         columns: &[column("memories", "content_flags", "text[]", false)],

@@ -27,6 +27,7 @@ pub mod resolve;
 pub mod rules;
 pub mod search;
 pub mod security;
+pub mod transfer;
 pub mod update;
 pub mod upkeep;
 pub mod usage;
