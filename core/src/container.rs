@@ -61,11 +61,11 @@
 //!
 //! Length (4) || ciphertext || tag (16), where the length counts ciphertext and tag. The plaintext
 //! of all chunks end to end is the stream of records; each chunk holds `chunk_size` bytes of it and
-//! the last one the rest. Chunks are GCM under the chunk key; the nonce is four zero bytes and the
-//! chunk's index (8) from 0, so it is never used twice with a data key; the associated data is
-//! header hash (32) || index (8) || 1 for the last chunk and 0 for others (1). The last chunk is the
-//! one where the file ends. So chunks that are cut off, reordered, repeated or taken from another
-//! backup do not open.
+//! the last one the rest, at least one byte. Chunks are GCM under the chunk key; the nonce is four
+//! zero bytes and the chunk's index (8) from 0, so it is never used twice with a data key; the
+//! associated data is header hash (32) || index (8) || 1 for the last chunk and 0 for others (1). The
+//! last chunk is the one where the file ends. So chunks that are cut off, reordered, repeated or
+//! taken from another backup do not open.
 //!
 //! # Records
 //!
@@ -76,7 +76,7 @@
 //! | 1 section start | JSON ([`Section`]): the header's next one |
 //! | 2 rows | one or more whole lines of PostgreSQL's COPY text format, each ended by a newline |
 //! | 3 section end | JSON `{"rows": n, "sha256": "hex of the section's lines, end to end"}` |
-//! | 4 trailer | JSON `{"counts": [{"table": name, "rows": n}, ...]}`, all sections in order |
+//! | 4 trailer | JSON `{"counts": [{"rows": n, "table": name}, ...]}`, all sections in order |
 //!
 //! The records are: for every section of the header a start, any number of rows, an end; then the
 //! trailer, and nothing behind it. JSON is at most 1 MiB, rows are at most 1 GiB, which is what

@@ -10,13 +10,12 @@ use std::fmt;
 ///
 /// All escapes of COPY are understood: `\b \f \n \r \t \v`, up to three octal digits, `\x` with one
 /// or two hexadecimal digits, and a backslash before any other character stands for that character.
-/// Stricter than COPY are: a backslash at the end, the end-of-data line `\.`, and what COPY cannot
-/// have written, a bare carriage return or newline.
+/// Refused are, as by COPY, the end-of-data marker `\.` and a bare carriage return, and besides what
+/// COPY would read as a line break: a bare newline, and a backslash at the end.
 pub fn fields(line: &[u8]) -> Fields<'_> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     Fields {
         rest: Some(line),
-        end_of_data: line == br"\.",
         ordinal: 0,
     }
 }
@@ -26,7 +25,6 @@ pub fn fields(line: &[u8]) -> Fields<'_> {
 pub struct Fields<'a> {
     /// None after the last field.
     rest: Option<&'a [u8]>,
-    end_of_data: bool,
     ordinal: usize,
 }
 
@@ -35,12 +33,9 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest.take()?;
-        if self.end_of_data {
-            return Some(Err(CopyTextError::EndOfData));
-        }
         self.ordinal += 1;
         let (field, rest) = split(rest);
-        let decoded = decode(field).map_err(|problem| CopyTextError::Field {
+        let decoded = decode(field).map_err(|problem| CopyTextError {
             ordinal: self.ordinal,
             problem,
         });
@@ -89,6 +84,7 @@ fn unescape(mut rest: &[u8]) -> Result<Vec<u8>, FieldProblem> {
             return Err(FieldProblem::Backslash);
         };
         let (value, length) = match character {
+            b'.' => return Err(FieldProblem::EndOfData),
             b'b' => (0x08, 0),
             b't' => (b'\t', 0),
             b'n' => (b'\n', 0),
@@ -168,19 +164,17 @@ fn escape(mut text: &[u8], line: &mut Vec<u8>) {
 /// Why a line is not COPY text. The message is lower case, without a full stop, and holds nothing of
 /// the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyTextError {
-    /// The line is `\.`, where COPY would stop reading.
-    EndOfData,
-    /// Counted from 1.
-    Field {
-        ordinal: usize,
-        problem: FieldProblem,
-    },
+pub struct CopyTextError {
+    /// The field's number, counted from 1.
+    pub ordinal: usize,
+    pub problem: FieldProblem,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldProblem {
     Backslash,
+    /// `\.`, where COPY stops reading.
+    EndOfData,
     LineBreak,
     NotUtf8,
     Nul,
@@ -188,10 +182,7 @@ pub enum FieldProblem {
 
 impl fmt::Display for CopyTextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EndOfData => write!(f, "the line is the end-of-data marker, expected a row"),
-            Self::Field { ordinal, problem } => write!(f, "field {ordinal} {problem}"),
-        }
+        write!(f, "field {} {}", self.ordinal, self.problem)
     }
 }
 
@@ -199,6 +190,7 @@ impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Backslash => "ends with a backslash that escapes nothing",
+            Self::EndOfData => "holds the end-of-data marker",
             Self::LineBreak => "holds a line break that is not escaped",
             Self::NotUtf8 => "is not UTF-8",
             Self::Nul => "holds a NUL character",

@@ -35,8 +35,8 @@ impl Argon2Cost {
 }
 
 impl Default for Argon2Cost {
-    /// 19 MiB, 2 passes, 1 lane: the first choice of the OWASP Password Storage Cheat Sheet that
-    /// does not ask for 46 MiB.
+    /// 19 MiB, 2 passes, 1 lane: the minimum configuration of Argon2id in the OWASP Password Storage
+    /// Cheat Sheet.
     fn default() -> Self {
         Self {
             m_cost: 19_456,

@@ -6,7 +6,7 @@ use sha2::Sha256;
 
 use super::FORMAT_VERSION;
 use super::error::ContainerError;
-use super::header::{Cipher, Header, MAX_JSON_LEN};
+use super::header::{Cipher, Header};
 use super::keys::{DataKey, Purpose};
 use super::record::{Summary, TableCount};
 
@@ -27,7 +27,7 @@ pub struct Manifest {
     /// Hex SHA-256 of the backup without its key envelope.
     pub body_sha256: String,
     pub cipher: Cipher,
-    pub counts: Vec<Count>,
+    pub counts: Vec<TableCount>,
     pub created_at: String,
     /// Always true.
     pub encrypted: bool,
@@ -47,24 +47,10 @@ pub struct Manifest {
     pub store_version: String,
 }
 
-/// [`TableCount`] with its members in alphabetical order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Count {
-    pub rows: u64,
-    pub table: String,
-}
-
-impl From<&TableCount> for Count {
-    fn from(count: &TableCount) -> Self {
-        Self {
-            rows: count.rows,
-            table: count.table.clone(),
-        }
-    }
-}
-
 impl Manifest {
+    /// Most bytes of a manifest that is read; more than the largest header can lead to.
+    pub const MAX_LEN: usize = 8 * 1024 * 1024;
+
     pub(super) fn new(
         header: &Header,
         kdf: &str,
@@ -82,7 +68,7 @@ impl Manifest {
             backup_id: header.backup_id.clone(),
             body_sha256: summary.body_sha256.clone(),
             cipher: header.cipher,
-            counts: summary.counts.iter().map(Count::from).collect(),
+            counts: summary.counts.clone(),
             created_at: header.created_at.clone(),
             encrypted: true,
             extension_version: header.extension_version.clone(),
@@ -99,7 +85,7 @@ impl Manifest {
 
     /// Reads a manifest without any proof that it is true, or belongs to a backup.
     pub fn parse_unverified(json: &[u8]) -> Result<Self, ContainerError> {
-        let manifest: Self = match json.len() <= MAX_JSON_LEN {
+        let manifest: Self = match json.len() <= Self::MAX_LEN {
             true => serde_json::from_slice(json).map_err(|_| ContainerError::Damaged)?,
             false => return Err(ContainerError::Damaged),
         };

@@ -31,12 +31,12 @@ pub(super) struct Trailer {
     pub(super) counts: Vec<TableCount>,
 }
 
-/// How many rows of a table a backup has.
+/// How many rows of a table a backup has. Its JSON is part of a manifest, so in alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableCount {
-    pub table: String,
     pub rows: u64,
+    pub table: String,
 }
 
 /// What is known of a backup when all of it was written or read.

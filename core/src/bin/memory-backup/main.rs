@@ -8,7 +8,7 @@ mod rows;
 mod secrets;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -64,8 +64,11 @@ fn manifest_path(file: &Path) -> PathBuf {
 /// The manifest beside a backup, if there is one.
 fn read_manifest(file: &Path) -> Result<Option<Vec<u8>>, Failure> {
     let path = manifest_path(file);
-    match std::fs::read(&path) {
-        Ok(json) => Ok(Some(json)),
+    let mut json = Vec::new();
+    // One byte too many is refused by whoever reads the JSON.
+    let limit = Manifest::MAX_LEN as u64 + 1;
+    match File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut json)) {
+        Ok(_) => Ok(Some(json)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::file(&path, error)),
     }
