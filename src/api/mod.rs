@@ -3,6 +3,7 @@
 mod access;
 mod add;
 mod arguments;
+mod backup;
 mod context;
 mod embed;
 mod erase;
