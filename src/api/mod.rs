@@ -3,6 +3,7 @@
 mod access;
 mod add;
 mod arguments;
+mod backup;
 mod content_safety;
 mod context;
 mod embed;

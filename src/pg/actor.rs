@@ -11,6 +11,8 @@ pub struct Actor {
     pub operation: &'static str,
     /// The rows are being erased: no version of them may be kept.
     pub erasing: bool,
+    /// The rows come back as they were: they bring their version, times and vector, and no version of what they replace is kept.
+    pub restoring: bool,
 }
 
 thread_local! {

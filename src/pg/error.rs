@@ -22,6 +22,7 @@ enum Kind {
     VersionConflict,
     Limit,
     State,
+    Coded(PgSqlErrorCode),
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Kind::VersionConflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Kind::Limit => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             Kind::State => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Kind::Coded(code) => code,
         }
     }
 }
@@ -101,6 +103,16 @@ impl Error {
     /// 55000: the store, the server or a setting is not in the state the call needs.
     pub fn state(message: impl Into<String>) -> Self {
         Self::new(Kind::State, message)
+    }
+
+    /// 22000: a backup that this key does not open, or that is not what was written.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::coded(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, message)
+    }
+
+    /// An error of the file system or of PostgreSQL's, with the code it has there.
+    pub fn coded(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        Self::new(Kind::Coded(code), message)
     }
 
     /// Raises it where nothing can be returned: in the middle of a set-returning function.

@@ -78,6 +78,8 @@ static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static BACKUP_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Defines every setting and reserves the prefix, so that a misspelt name is an error.
 pub fn define() {
@@ -299,6 +301,22 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_string_guc(
+        c"memory_ext.backup_directory",
+        c"Directory of the server that memory_backup and memory_restore work in.",
+        c"Relative paths start here; other files are for members of pg_read_server_files and pg_write_server_files. Empty: none.",
+        &BACKUP_DIRECTORY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.backup_key_file",
+        c"File of the server with the key of backups that name no key.",
+        c"32 random bytes: raw, as 64 hexadecimal digits or as base64; or passphrase: and a passphrase.",
+        &BACKUP_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
     // SAFETY: called from _PG_init, on the main thread, with a NUL-terminated literal.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"memory_ext".as_ptr()) };
 }
@@ -411,4 +429,14 @@ pub fn tombstone_retention() -> Option<i32> {
 /// Seconds, `None` when the worker does no maintenance.
 pub fn maintenance_interval() -> Option<i32> {
     Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// `None` when there is none.
+pub fn backup_directory() -> Option<String> {
+    Some(text(&BACKUP_DIRECTORY)).filter(|directory| !directory.is_empty())
+}
+
+/// `None` when there is none.
+pub fn backup_key_file() -> Option<String> {
+    Some(text(&BACKUP_KEY_FILE)).filter(|path| !path.is_empty())
 }

@@ -366,6 +366,33 @@ impl Session {
         unsafe { pg_sys::SPI_execute(source.as_ptr(), false, 0) };
     }
 
+    /// The same with arguments, for a statement that names what is there for this call only.
+    pub fn once_with<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        let source = CString::new(sql).unwrap_or_default();
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+        let (mut values, nulls) = datums(args);
+        // SAFETY: SPI is connected; source, types, values and nulls outlive the call.
+        unsafe {
+            pg_sys::SPI_tuptable = std::ptr::null_mut();
+            let status = pg_sys::SPI_execute_with_args(
+                source.as_ptr(),
+                types.len() as c_int,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                false,
+                0,
+            );
+            assert!(status >= 0, "SPI_execute_with_args failed with {status}");
+            Rows {
+                table: pg_sys::SPI_tuptable,
+                processed: pg_sys::SPI_processed as usize,
+                current: RefCell::default(),
+                session: std::marker::PhantomData,
+            }
+        }
+    }
+
     fn run(&self, plan: pg_sys::SPIPlanPtr, read_only: bool, args: &[Arg]) -> Rows<'_> {
         let (mut values, nulls) = datums(args);
         let _executing = Executing::begin(plan);
@@ -381,6 +408,79 @@ impl Session {
                 processed: pg_sys::SPI_processed as usize,
                 current: RefCell::default(),
                 session: std::marker::PhantomData,
+            }
+        }
+    }
+}
+
+/// A query whose rows are fetched as they are needed, in several connections of one call.
+pub struct Cursor {
+    name: CString,
+}
+
+impl Cursor {
+    /// Opens a query that only reads, under the snapshot of the calling statement, with the rights of the current role.
+    pub fn open(sql: &str) -> Self {
+        let source = CString::new(sql).unwrap_or_default();
+        // SAFETY: `source` outlives the connection. The portal outlives it too: SPI hands it over to the transaction, which
+        // closes it if an error passes through. Its name is copied.
+        let name = unsafe {
+            pg_sys::SPI_connect();
+            let plan = pg_sys::SPI_prepare(source.as_ptr(), 0, std::ptr::null_mut());
+            assert!(!plan.is_null(), "SPI_prepare failed");
+            let portal = pg_sys::SPI_cursor_open(
+                std::ptr::null(),
+                plan,
+                std::ptr::null_mut(),
+                std::ptr::null(),
+                true,
+            );
+            let name = std::ffi::CStr::from_ptr((*portal).name).to_owned();
+            pg_sys::SPI_finish();
+            name
+        };
+        Cursor { name }
+    }
+
+    /// The next rows, at most `count`; none at the end.
+    pub fn fetch<R>(&self, count: i64, work: impl FnOnce(&Rows<'_>) -> R) -> R {
+        connect(|session| {
+            // SAFETY: the portal is looked up by its name, and a missing one is an assertion. The tuple table lives until the
+            // connection ends, and `Rows` cannot outlive the closure.
+            let rows = unsafe {
+                let portal = pg_sys::SPI_cursor_find(self.name.as_ptr());
+                assert!(!portal.is_null(), "a cursor was closed by somebody else");
+                pg_sys::SPI_cursor_fetch(portal, true, count as _);
+                rows_of(session)
+            };
+            work(&rows)
+        })
+    }
+}
+
+/// # Safety
+/// A statement was executed in this connection.
+unsafe fn rows_of(_session: &Session) -> Rows<'_> {
+    // SAFETY: plain reads of what SPI left.
+    unsafe {
+        Rows {
+            table: pg_sys::SPI_tuptable,
+            processed: pg_sys::SPI_processed as usize,
+            current: RefCell::default(),
+            session: std::marker::PhantomData,
+        }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: closes the portal if it is still there. When an error is on its way, the transaction's end does that.
+            unsafe {
+                let portal = pg_sys::SPI_cursor_find(self.name.as_ptr());
+                if !portal.is_null() {
+                    pg_sys::SPI_cursor_close(portal);
+                }
             }
         }
     }

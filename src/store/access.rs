@@ -280,6 +280,14 @@ impl Call {
         actor::act(self.access.actor(operation))
     }
 
+    /// The same frame while rows come back from a backup.
+    pub fn restoring(&self) -> Acting {
+        actor::act(Actor {
+            restoring: true,
+            ..self.access.actor("restore")
+        })
+    }
+
     /// Runs statements; the templates they are made of name schemas as `Store::sql` says.
     pub fn sql<R>(&self, work: impl FnOnce(&Session) -> R) -> R {
         spi::connect(work)
@@ -461,6 +469,7 @@ impl Access {
             agent_id: self.requester.agent().map(str::to_owned),
             operation,
             erasing: operation == "forget" || operation == "expire",
+            restoring: false,
         }
     }
 
@@ -475,6 +484,11 @@ impl Access {
         )?;
         access.deprecation = self.deprecation;
         Ok(access)
+    }
+
+    /// The role that called, before SQL ran as the owner.
+    pub fn caller(&self) -> pg_sys::Oid {
+        self.caller
     }
 
     pub fn knows_deprecation(&self) -> bool {

@@ -196,6 +196,14 @@ pub fn version_of(number: i32) -> String {
         )
 }
 
+/// The number of the migration that a store of this version has had last, `None` for a version this library does not know.
+pub fn number_of(version: &str) -> Option<i32> {
+    MIGRATIONS
+        .iter()
+        .find(|migration| migration.version == version)
+        .map(|migration| migration.number)
+}
+
 /// Makes the store, owned by the caller, unless it is there; whether it was made.
 pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
     let identity = identity::get()?;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod aliases;
+pub mod backup;
 pub mod batch;
 pub mod conditions;
 pub mod content_policy;

@@ -68,9 +68,14 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     let Some(store) = store_of(change)? else {
         return Ok(());
     };
-    // The functions have checked theirs.
-    if actor::operation().is_none() {
+    let actor = actor::current();
+    let restoring = actor.as_ref().is_some_and(|actor| actor.restoring);
+    // The functions have checked theirs; a backup is what somebody made of it.
+    if actor.is_none() || restoring {
         check_names(change)?;
+    }
+    if restoring {
+        return Ok(());
     }
     if store.has_safety() {
         apply_policies(change)?;
@@ -116,20 +121,12 @@ fn apply_policies(change: &mut RowChange) -> Result<()> {
     if change.is_update() && !change.changed(c"content") && !change.changed(c"is_sensitive") {
         return Ok(());
     }
-    // What is brought back is as it was, flags and all.
-    let actor = actor::current();
-    if actor
-        .as_ref()
-        .is_some_and(|actor| actor.operation == "restore")
-    {
-        return Ok(());
-    }
     let sensitive = change.new_value(c"is_sensitive").unwrap_or(false);
     let mut flags = None;
     if content_policy::is_on()
         && let Some(mut content) = change.new_value::<String>(c"content")
     {
-        if actor.is_none() {
+        if actor::current().is_none() {
             let screened = content_policy::screen("content of a memory", content, sensitive)?;
             content = screened.content;
             if screened.redacted {
@@ -277,7 +274,10 @@ fn content_hash(change: &RowChange) -> Vec<u8> {
 /// Keeps the version that ended.
 pub fn after_change(change: &RowChange) -> Result<()> {
     let actor = actor::current();
-    if actor.as_ref().is_some_and(|actor| actor.erasing) {
+    if actor
+        .as_ref()
+        .is_some_and(|actor| actor.erasing || actor.restoring)
+    {
         return Ok(());
     }
     let Some(store) = store_of(change)? else {

@@ -10,6 +10,7 @@
 
 pub mod ace;
 pub mod agents;
+pub mod backup;
 pub mod calls;
 pub mod cases;
 pub mod catalog;

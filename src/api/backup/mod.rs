@@ -1,0 +1,5 @@
+//! Encrypted backups.
+
+mod backup;
+mod restore;
+mod stream;
