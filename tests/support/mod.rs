@@ -15,6 +15,7 @@ pub mod cases;
 pub mod catalog;
 mod cluster;
 mod database;
+pub mod markdown;
 mod random;
 mod refusal;
 pub mod release;
