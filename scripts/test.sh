@@ -15,7 +15,7 @@ lint() {
     # With the release profile the check shares build scripts and generated bindings with the build.
     PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) cargo clippy --release --workspace --all-targets -- -D warnings
     if command -v shellcheck >/dev/null; then
-        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run
+        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh docker/scripts/*.sh .ci/run
     else
         say "shellcheck is not installed: scripts not checked"
     fi

@@ -17,6 +17,7 @@ pub mod catalog;
 mod cluster;
 mod database;
 pub mod integrity;
+pub mod markdown;
 mod random;
 mod refusal;
 pub mod release;
