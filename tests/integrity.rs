@@ -149,7 +149,7 @@ const SCHEMA: &str = "
     row_security error 1 | | DROP POLICY memory_read ON memory_events
     row_security error 1 | | ALTER POLICY memory_read ON memories USING (true)
     row_security error 1 | | ALTER POLICY memory_read ON memory_history TO pg_monitor
-    row_security error 2 | | DROP POLICY memory_insert ON memories; DROP POLICY memory_own ON memory_import_inbox";
+    row_security error 2 | | DROP POLICY memory_insert ON memories; DROP POLICY memory_own ON memory_import_lines";
 
 /// The same of rows; columns that are not generated meanwhile in square brackets.
 const ROWS: &str = "

@@ -484,7 +484,7 @@ fn leave_behind(sql: &mut Client) {
         "INSERT INTO embedding_cache (model, content_hash, embedding) SELECT m, memory_content_hash('cached'), memory_embed('cached') FROM unnest('{hash-384,another,a third}'::text[]) m",
         "INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', memory_content_hash('a secret'), memory_embed('a secret')",
         "INSERT INTO memory_grants (role, project_id, privilege) VALUES ('nobody-at-all', 'default', 'read'), ('postgres', 'default', 'read')",
-        "INSERT INTO memory_import_inbox (line, role, brought_at) VALUES ('{}', 'nobody-at-all', now() - interval '31 days'), ('{}', 'nobody-at-all', now() - interval '29 days'), ('{}', 'postgres', now() - interval '31 days')",
+        "INSERT INTO memory_import_lines (line, role, brought_at) VALUES ('{}', 'nobody-at-all', now() - interval '31 days'), ('{}', 'nobody-at-all', now() - interval '29 days'), ('{}', 'postgres', now() - interval '31 days')",
         "UPDATE memories SET superseded_by = 'ghost' WHERE id = 'old'",
         "SELECT memory_kv_alias('town', 'city'); SELECT memory_kv_alias('street', 'address')",
     ] {
@@ -564,7 +564,7 @@ fn cleanup_removes_what_nobody_can_reach_and_nothing_else() {
         ["postgres"]
     );
     assert_eq!(
-        sql.one::<i64>("SELECT count(*) FROM memory_import_inbox", &[]),
+        sql.one::<i64>("SELECT count(*) FROM memory_import_lines", &[]),
         2
     );
     assert_eq!(

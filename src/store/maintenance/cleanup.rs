@@ -98,7 +98,7 @@ fn kinds(call: &Call) -> Vec<Kind> {
         rows("grants", "memory_grants", nobody, Vec::new()),
         rows(
             "inbox_lines",
-            "memory_import_inbox",
+            "memory_import_lines",
             &format!("{nobody} AND o.brought_at < now() - interval '30 days'"),
             Vec::new(),
         ),
