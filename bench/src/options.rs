@@ -154,6 +154,8 @@ pub enum Section {
     Hybrid,
     /// memory_playbook
     Playbook,
+    /// memory_check_integrity
+    Integrity,
     /// memory_vote
     Vote,
     /// pg_restore of a store

@@ -4,6 +4,7 @@ mod add;
 mod add_many;
 mod embed;
 mod hybrid_search;
+mod integrity;
 mod learning;
 mod restore;
 mod session_memory;
@@ -77,10 +78,11 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 6] = [
+const OF_NARROW_STORE: [Section; 7] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
+    Section::Integrity,
     Section::Restore,
     Section::Add,
     Section::AddMany,
@@ -114,6 +116,9 @@ fn narrow_store(
     }
     if options.wants(Section::Playbook) {
         learning::playbook(&mut client, &corpus, options, report)?;
+    }
+    if options.wants(Section::Integrity) {
+        integrity::measure(&mut client, &corpus, report)?;
     }
     drop(client);
     if !options.wants_any(&BESIDE_PLAIN_TABLE) {
