@@ -158,6 +158,8 @@ pub enum Section {
     Integrity,
     /// memory_vote
     Vote,
+    /// memory_backup and memory_restore
+    Backup,
     /// pg_restore of a store
     Restore,
     /// memory_add

@@ -2,6 +2,7 @@
 
 mod add;
 mod add_many;
+mod backup;
 mod embed;
 mod hybrid_search;
 mod integrity;
@@ -78,11 +79,12 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 7] = [
+const OF_NARROW_STORE: [Section; 8] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
     Section::Integrity,
+    Section::Backup,
     Section::Restore,
     Section::Add,
     Section::AddMany,
@@ -121,6 +123,9 @@ fn narrow_store(
         integrity::measure(&mut client, &corpus, report)?;
     }
     drop(client);
+    if options.wants(Section::Backup) {
+        backup::measure(&database, report)?;
+    }
     if !options.wants_any(&BESIDE_PLAIN_TABLE) {
         return Ok(());
     }
