@@ -14,6 +14,7 @@ mod runbook {
     mod aegis_guide;
     mod backup;
     mod backup_script;
+    mod guides;
     mod maintenance;
     mod restore_drill;
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use postgres::{Config, NoTls};
+use postgres::{Client, Config, NoTls};
 use serde_json::Value;
 
-use super::desk::Desk;
+use super::desk::{Desk, objects, records};
 use super::section::{Section, sections};
 use super::store::{
-    assert_alive, assert_indexed, assert_same_rows, cluster, fill, filled, options, table_hash,
+    assert_alive, assert_indexed, assert_same_rows, cluster, fill, filled, memories_hash, options,
+    table_hash,
 };
 use super::yaml;
 use crate::support::markdown::repository;
@@ -21,10 +23,15 @@ sections!("backup-and-restore.md" {
     "" => variables,
     "Dump" => dump,
     "Restore" => restore,
+    "Look into the past" => look_into_the_past,
     "Bring back some memories" => bring_back_some_memories,
     "Backups by schedule" => backups_by_schedule,
     "Point-in-time recovery" => point_in_time_recovery,
+    "Encrypted backup" => bk_encrypted_backup,
+    "Cold copy" => cold_copy,
     "Kubernetes" => kubernetes,
+    "Export" => c13_export,
+    "Import" => c13_import,
     "Export with SQL" => export_with_sql,
     "Upgrade" => upgrade,
     "Roll back" => roll_back,
@@ -40,7 +47,14 @@ fn variables(mut section: Section) {
         .collect();
     assert_eq!(
         names.into_iter().collect::<Vec<_>>(),
-        ["BACKUP_DIR", "PGDATA", "PGDATABASE", "PGHOST", "PGUSER"]
+        [
+            "BACKUP_DIR",
+            "KEY_FILE",
+            "PGDATA",
+            "PGDATABASE",
+            "PGHOST",
+            "PGUSER"
+        ]
     );
     assert_eq!(
         desk.bash(&format!("{exports}\nprintf '%s' \"$BACKUP_DIR\""))
@@ -156,6 +170,45 @@ fn restore(mut section: Section) {
     section.end();
 }
 
+fn look_into_the_past(mut section: Section) {
+    let (database, desk) = filled(cluster());
+    let mut sql = database.connect();
+    let before: String = sql.one("SELECT clock_timestamp()::text", &[]);
+    sql.run("SELECT memory_update('note-1', 'The keel was never laid')");
+    sql.run("SELECT memory_delete('note-2')");
+
+    let text = section.take("sql");
+    section.end();
+    let report = desk
+        .psql(&text.replace("now() - interval '1 hour'", &format!("'{before}'")))
+        .good();
+    let past: Vec<Vec<String>> = records(&report)
+        .into_iter()
+        .take_while(|fields| fields[0] != "version")
+        .collect();
+    assert_eq!(
+        past,
+        [
+            ["id", "content"],
+            ["note-2", "The mast is of Oregon pine"],
+            ["note-1", "The keel was laid in 1903"]
+        ]
+    );
+    assert!(
+        report.contains("\n1,update,The keel was laid in 1902,"),
+        "{report}"
+    );
+    assert_eq!(
+        sql.column::<String>("SELECT content FROM memory_get('note-1')", &[]),
+        ["The keel was laid in 1902"]
+    );
+    assert_eq!(
+        sql.one::<i64>("SELECT count(*) FROM memory_get('outdated')", &[]),
+        1
+    );
+    assert_indexed(&mut sql);
+}
+
 fn bring_back_some_memories(mut section: Section) {
     let (database, desk) = filled(cluster());
     dumped(&desk);
@@ -231,7 +284,10 @@ fn backups_by_schedule(mut section: Section) {
 }
 
 /// Runs the commands of a crontab as cron does: by sh, with the variables that it sets and no others.
-pub fn run_crontab(desk: &Desk, crontab: &str) {
+///
+/// Gives what they wrote, which cron mails.
+pub fn run_crontab(desk: &Desk, crontab: &str) -> String {
+    let mut mail = String::new();
     let directory = desk.directory().display().to_string();
     let mut variables = vec![("PATH", "/usr/bin:/bin")];
     let mut commands = 0;
@@ -276,9 +332,11 @@ pub fn run_crontab(desk: &Desk, crontab: &str) {
         let output = sh.output().expect("sh runs");
         let log = fs::read_to_string(desk.directory().join("memory-backup.log"));
         assert!(output.status.success(), "{command}: {output:?}\n{log:?}");
+        mail += &String::from_utf8_lossy(&output.stdout);
         commands += 1;
     }
     assert!(commands > 0, "{crontab}");
+    mail
 }
 
 /// Stops the recovered server, whatever becomes of the test.
@@ -355,6 +413,196 @@ fn point_in_time_recovery(mut section: Section) {
     drop(guard);
 }
 
+/// A server of its own: the section sets where its backups go.
+fn bk_encrypted_backup(mut section: Section) {
+    let cluster = Cluster::start(options());
+    let (database, desk) = filled(&cluster);
+    let mut sql = database.connect();
+    let encrypted = |name: &str| desk.backup("encrypted").join(name);
+    let secret = "s3cret of the harbour";
+
+    // The key and the directory. A key that is there is not written over.
+    let text = section.take("bash");
+    desk.bash(&text).good();
+    let key = desk.directory().join("keys/backup.key");
+    assert_eq!(fs::read(&key).expect("a key").len(), 65);
+    let file = fs::metadata(&key).expect("the key");
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    assert_ne!(desk.bash(&text).code, Some(0));
+    wait_until("the settings are there", Duration::from_secs(10), || {
+        let setting = "SELECT coalesce(current_setting('memory_ext.backup_directory', true), '')";
+        database
+            .connect()
+            .one::<String>(setting, &[])
+            .ends_with("/encrypted")
+    });
+
+    // BK-5: a dry run writes nothing. Neither the database nor a file has the secret in clear.
+    let before = memories_hash(&mut sql);
+    let reports = objects(&section.run(&desk));
+    assert_eq!(reports.len(), 4, "{reports:?}");
+    assert_eq!(reports[0]["counts"], reports[1]["counts"]);
+    let told: Vec<(bool, bool)> = reports
+        .iter()
+        .map(|report| {
+            (
+                report["dry_run"] == true,
+                report["includes_sensitive"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(true, false), (false, false), (false, true), (false, false)]
+    );
+    let mut files: Vec<String> = fs::read_dir(desk.backup("encrypted"))
+        .expect("backups")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    files.sort();
+    let names = ["my_backup", "my_backup_full", "my_project"];
+    let expected: Vec<String> = names
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), format!("{name}.manifest.json")])
+        .collect();
+    assert_eq!(files, expected);
+    for name in &files {
+        let bytes = fs::read(encrypted(name)).expect("a file");
+        for clear in [secret, "The keel was laid"] {
+            assert!(
+                !bytes
+                    .windows(clear.len())
+                    .any(|window| window == clear.as_bytes()),
+                "{name}"
+            );
+        }
+    }
+    assert_eq!(memories_hash(&mut sql), before);
+
+    // Verified; and what restoring would do: nothing, as nothing has changed.
+    let reports = objects(&section.run(&desk));
+    assert_eq!(reports[1]["dry_run"], true, "{reports:?}");
+    assert_eq!(
+        reports[1]["tables"]["memories"]["inserted"], 0,
+        "{reports:?}"
+    );
+    assert_eq!(
+        reports[1]["tables"]["memories"]["updated"], 0,
+        "{reports:?}"
+    );
+
+    // BK-2: what was erased and changed comes back, versions and votes too; a selective backup leaves what is sensitive.
+    sql.run("SELECT memory_add('since the backup', id => 'since'); SELECT memory_forget(namespace => 'notes', reason => 'a mistake');
+             SELECT memory_update('odd', 'even', agent_id => '*'); SELECT memory_kv_set('city', 'Tromso'); SELECT memory_vote('odd', 'harmful', 'coder', task_id => 'task')");
+    sql.run("SELECT memory_forget(ids => '{secret}', reason => 'to see it come back')");
+    let reports = objects(&section.run(&desk));
+    let inserted: Vec<i64> = reports
+        .iter()
+        .map(|report| {
+            report["tables"]["memories"]["inserted"]
+                .as_i64()
+                .expect("a number")
+        })
+        .collect();
+    assert_eq!(
+        inserted,
+        [2, 0, 1],
+        "the two notes, then the secret: {reports:?}"
+    );
+    assert_eq!(
+        reports[1]["tables"]["memories"]["removed"], 1,
+        "what was added since: {reports:?}"
+    );
+    assert_eq!(memories_hash(&mut sql), before);
+    sql.refused("SELECT memory_restore('my_backup_full')", &[])
+        .is("22023");
+
+    // BK-9: a flipped bit, and a cut.
+    let whole = fs::read(encrypted("my_backup")).expect("the backup");
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for (name, bytes) in [
+        ("flipped", &flipped[..]),
+        ("cut", &whole[..whole.len() - 1]),
+    ] {
+        fs::write(encrypted(name), bytes).expect("a damaged copy");
+        sql.refused(&format!("SELECT memory_restore('{name}')"), &[])
+            .is("22000");
+    }
+    assert_eq!(memories_hash(&mut sql), before);
+
+    // Into a new database.
+    let report = section.run(&desk);
+    let new = desk.other("_restored");
+    let mut restored = new.connect();
+    assert_eq!(memories_hash(&mut restored), before);
+    assert!(
+        report.ends_with("check_name | issues \n------------+--------\n(0 rows)\n\n"),
+        "{report}"
+    );
+    assert_eq!(
+        restored.one::<String>("SELECT memory_reveal('secret', 'a test')", &[]),
+        secret
+    );
+    assert_alive(&new);
+
+    // A passphrase.
+    section.run(&desk);
+    sql.refused("SELECT memory_backup_verify('with_passphrase')", &[])
+        .is("22000");
+    sql.run("SELECT memory_backup_verify('with_passphrase', passphrase => 'correct horse battery staple')");
+
+    // By way of the client.
+    let report = section.run(&desk);
+    assert!(report.contains("\"dry_run\": true"), "{report}");
+    assert!(
+        fs::metadata(desk.backup("store.parts"))
+            .expect("the parts")
+            .len()
+            > 10_000
+    );
+
+    // Another key.
+    let old = fs::read(&key).expect("the key");
+    section.run(&desk);
+    section.end();
+    assert_ne!(fs::read(&key).expect("the new key"), old);
+    sql.refused("SELECT memory_backup_verify('my_project')", &[])
+        .is("22000");
+    let other_key = key.with_extension("key.old").display().to_string();
+    sql.run(&format!(
+        "SELECT memory_backup_verify('my_project', key_file => '{other_key}')"
+    ));
+    assert_alive(&database);
+
+    // PR-8: neither the log nor the audit trail has a secret or a passphrase.
+    let log = cluster.log();
+    let events: String = sql.one("SELECT string_agg(e::text, ',') FROM memory_events e", &[]);
+    for clear in [secret, "correct horse"] {
+        assert!(!log.contains(clear) && !events.contains(clear), "{clear}");
+    }
+}
+
+fn cold_copy(mut section: Section) {
+    let cluster = Cluster::start(options());
+    let (database, desk) = filled(&cluster);
+    let before = store_hash(&mut database.connect());
+    section.run(&desk);
+    database
+        .connect()
+        .run("SELECT memory_forget(namespace => 'notes', reason => 'a mistake')");
+    section.run(&desk);
+    section.end();
+    assert_eq!(store_hash(&mut database.connect()), before);
+    assert_alive(&database);
+}
+
 fn kubernetes(mut section: Section) {
     let text = section.take("yaml");
     let schedule = yaml::document(&text);
@@ -397,6 +645,152 @@ fn kubernetes(mut section: Section) {
 const EXPORTABLE: &str = "SELECT id || '=' || content FROM memories
     WHERE project_id = 'default' AND NOT is_sensitive AND NOT is_deprecated AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) ORDER BY id";
 
+/// The lines of a file, each a JSON object.
+fn json_lines(desk: &Desk, name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(desk.backup(name)).expect("an export");
+    let line = |line: &str| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"))
+    };
+    text.lines().map(line).collect()
+}
+
+/// What an export of everything that may leave a project has: also what is deprecated.
+const EXPORTED: &str = "SELECT id || '=' || content FROM memories
+    WHERE project_id = 'default' AND NOT is_sensitive AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) ORDER BY id";
+
+fn c13_export(mut section: Section) {
+    let (database, desk) = filled(cluster());
+    let mut sql = database.connect();
+    sql.run("SELECT memory_add('by the assistant', agent_id => 'assistant', namespace => 'notes', id => 'by-assistant')");
+    let expected: Vec<String> = sql.column(EXPORTED, &[]);
+    section.run(&desk);
+
+    let lines = json_lines(&desk, "memories_export.jsonl");
+    assert!(lines[0]["memory_ext_export"].is_object(), "{}", lines[0]);
+    assert_eq!(contents(&lines[1..]), expected);
+    let odd = lines
+        .iter()
+        .find(|line| line["id"] == "odd")
+        .expect("the odd one");
+    assert_eq!(
+        odd["metadata"]["path"], "C:\\new",
+        "no backslash is doubled"
+    );
+    assert_eq!(odd["votes"].as_array().map(Vec::len), Some(2));
+    let filtered = json_lines(&desk, "filtered_export.jsonl");
+    assert_eq!(contents(&filtered[1..]), ["by-assistant=by the assistant"]);
+    let array = fs::read_to_string(desk.backup("memories_export.json")).expect("an array");
+    let array: Vec<Value> = serde_json::from_str(&array).expect("JSON");
+    assert_eq!(contents(&array), expected);
+    let csv = fs::read_to_string(desk.backup("memories_export.csv")).expect("CSV");
+    assert_eq!(records(&csv).len(), expected.len() + 1, "and a header");
+
+    // By COPY: the same lines, with what was asked for beside.
+    section.run(&desk);
+    section.end();
+    let all = json_lines(&desk, "memories_all.jsonl");
+    assert_eq!(all.len(), lines.len() + 1, "the expired one too");
+    let vectors = all
+        .iter()
+        .filter(|line| line["embedding"].is_array())
+        .count();
+    assert_eq!(vectors, all.len() - 1);
+    for name in [
+        "memories_export.jsonl",
+        "memories_all.jsonl",
+        "memories_export.csv",
+    ] {
+        let text = fs::read_to_string(desk.backup(name)).expect("an export");
+        assert!(!text.contains("s3cret"), "{name}");
+    }
+    let events: i64 = sql.one(
+        "SELECT count(*) FROM memory_events WHERE event = 'export'",
+        &[],
+    );
+    assert_eq!(events, 5);
+}
+
+fn c13_import(mut section: Section) {
+    let (from, there) = filled(cluster());
+    there
+        .bash("psql -XAtq -c 'SELECT memory_export()' > \"$BACKUP_DIR/memories_export.jsonl\"")
+        .good();
+    let database = cluster().database();
+    let mut sql = database.connect();
+    sql.run("SELECT memory_init()");
+    let desk = Desk::at(&database);
+    let copy = format!(
+        "cp '{}' \"$BACKUP_DIR\"",
+        there.backup("memories_export.jsonl").display()
+    );
+    desk.bash(&copy).good();
+
+    // The inbox. A second time nothing changes.
+    let text = section.take("bash");
+    let report = desk.bash(&text).good();
+    assert!(report.contains("\"imported\": 47"), "{report}");
+    let same = |sql: &mut Client| -> String {
+        sql.one("SELECT md5(string_agg((to_jsonb(m) - 'embedding' - 'content_tsv')::text, ',' ORDER BY id)) FROM memories m
+                 WHERE project_id = 'default' AND namespace NOT IN ('imported') AND NOT is_sensitive AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now())", &[])
+    };
+    assert_eq!(same(&mut sql), same(&mut from.connect()));
+    assert_eq!(
+        table_hash(&database, "vote_history"),
+        table_hash(&from, "vote_history")
+    );
+    let report = desk.bash(&text).good();
+    assert!(report.contains("\"identical\": 47"), "{report}");
+    assert_eq!(
+        sql.one::<i64>("SELECT count(*) FROM memory_import_inbox", &[]),
+        0
+    );
+
+    // The key/value dump of MemoryStages.
+    let dump = repository().join("core/tests/data/memory_stages_backup.json");
+    let dump = fs::read_to_string(dump).expect("a dump");
+    fs::write(desk.backup("kv_dump.json"), dump).expect("the dump is there");
+    let report = section.run(&desk);
+    assert!(report.contains("\"imported\": 1"), "{report}");
+    assert_eq!(
+        sql.one::<String>("SELECT memory_kv_get('displayName', 'imported')", &[]),
+        "Mira"
+    );
+
+    // The guide's lines.
+    section.run(&desk);
+    section.end();
+    assert_eq!(
+        sql.column::<String>("SELECT id || ' ' || agent_id || ' ' || scope || ' ' || created_at FROM memories WHERE project_id = 'imported' ORDER BY id", &[]),
+        [
+            "abc123 assistant agent-private 2024-01-15 10:30:00+00",
+            "def456 planner global 2024-01-15 11:00:00+00"
+        ]
+    );
+    assert_eq!(
+        sql.column::<String>(
+            "SELECT id FROM memory_search('another memory', 1, project_id => 'imported')",
+            &[]
+        ),
+        ["def456"]
+    );
+
+    // A bad line is named, and nothing is kept.
+    let lines = fs::read_to_string(there.backup("memories_export.jsonl")).expect("the export");
+    let number = lines.lines().count() + 1;
+    let lines = lines + "{\"id\":\"bad\",\"content\":7}\n";
+    desk.bash("rm \"$BACKUP_DIR/memories_export.jsonl\"").good();
+    fs::write(desk.backup("memories_export.jsonl"), lines).expect("lines with a bad one");
+    let count: i64 = sql.one("SELECT count(*) FROM memories", &[]);
+    let refused = desk.bash(&text);
+    assert!(
+        refused.errors.contains(&format!("line {number}")),
+        "{refused:#?}"
+    );
+    assert_ne!(refused.code, Some(0));
+    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories", &[]), count);
+    assert_alive(&database);
+}
+
 fn export_with_sql(mut section: Section) {
     let (database, desk) = filled(cluster());
     let mut sql = database.connect();
@@ -428,7 +822,7 @@ fn export_with_sql(mut section: Section) {
 
     // JSON lines: every line is a JSON text as it is.
     section.run(&desk);
-    let lines = fs::read_to_string(desk.backup("memories_export.jsonl")).expect("JSON lines");
+    let lines = fs::read_to_string(desk.backup("memories_sql.jsonl")).expect("JSON lines");
     let memories: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -439,7 +833,7 @@ fn export_with_sql(mut section: Section) {
 
     // One array, of everything but secrets and tombstones.
     section.run(&desk);
-    let array = fs::read_to_string(desk.backup("memories_export.json")).expect("a JSON array");
+    let array = fs::read_to_string(desk.backup("memories_sql.json")).expect("a JSON array");
     let array: Vec<Value> = serde_json::from_str(&array).expect("JSON");
     let all: Vec<String> = sql.column(
         "SELECT id || '=' || content FROM memories WHERE NOT is_sensitive AND deleted_at IS NULL ORDER BY id",
