@@ -59,10 +59,10 @@ impl FromIterator<i64> for IdRanges {
 }
 
 /// The rows of memory_history that an event says were erased: those of the payload's member
-/// `history_ids`, a list of ids and of pairs [first, last], in events `forget` and `expire`. None for
-/// other events and whatever else the member is.
+/// `history_ids`, a list of ids and of pairs [first, last], in events `forget`, `expire` and
+/// `restore`. None for other events and whatever else the member is.
 pub fn erased_history(event: &str, payload: &str) -> Vec<RangeInclusive<i64>> {
-    if !matches!(event, "forget" | "expire") {
+    if !matches!(event, "forget" | "expire" | "restore") {
         return Vec::new();
     }
     let payload: Value = serde_json::from_str(payload).unwrap_or_default();

@@ -151,6 +151,10 @@ fn make_way(merge: &Merge<'_>) -> u64 {
 /// A memory that comes back comes with its versions: those that ended after the one in the backup began would be its past and
 /// its present at once.
 fn remove_later_versions(merge: &Merge<'_>, outcome: &mut Outcome) {
+    // A clean restore has removed all that are not in the backup.
+    if merge.plan.clean {
+        return;
+    }
     let Some(staged) = merge.stages.of("memory_history") else {
         return;
     };
@@ -165,9 +169,13 @@ fn remove_later_versions(merge: &Merge<'_>, outcome: &mut Outcome) {
     let which = format!(
         "h.memory_id = s.id AND h.project_id = s.project_id AND h.valid_to > s.updated_at{kept}"
     );
-    outcome.tally("memory_history").removed += merge.change(
-        &format!("DELETE FROM @s@.memory_history h USING @staged@memories s WHERE {which} AND {unstaged}"),
-        &format!("SELECT count(*) FROM @s@.memory_history h JOIN @staged@memories s ON {which} WHERE {unstaged}"),
+    super::log::remove(
+        merge,
+        staged,
+        &format!("FROM @s@.memory_history h USING @staged@memories s WHERE {which} AND {unstaged}"),
+        &format!("FROM @s@.memory_history h JOIN @staged@memories s ON {which} WHERE {unstaged}"),
+        "h",
+        outcome,
     );
 }
 

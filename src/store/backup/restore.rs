@@ -83,12 +83,17 @@ pub fn run(
         None if wish.dry_run => (None, true),
         None => (Some(create(&checked, wish)?), true),
     };
+    let scope = Scope {
+        project,
+        grants: wish.include_grants,
+    };
     let Some(call) = call else {
         let mut outcome = Outcome::default();
-        for count in &checked.summary.counts {
-            if let Some(table) = super::contents::of_name(&count.table) {
-                let tally = outcome.tally(table.name);
-                (tally.rows, tally.inserted) = (count.rows, count.rows);
+        for (table, rows) in stage::count(source, secret, &scope)? {
+            let tally = outcome.tally(table.name);
+            tally.rows = rows;
+            if table.merge != super::contents::Merge::Models {
+                tally.inserted = rows;
             }
         }
         return Ok(report(&checked, source.shown(), project, wish, &outcome, created, started));
@@ -107,10 +112,7 @@ pub fn run(
         clean: wish.clean || created,
         dry_run: wish.dry_run,
         created,
-    };
-    let scope = Scope {
-        project,
-        grants: wish.include_grants,
+        trusted: rights::may_do_all(&call.store, call.access.caller()),
     };
     let outcome = redact::rows_of(&format!("backup {}", header.backup_id), || {
         let stages = stage::fill(&call, source, secret, &checked, &scope, wish.verbose)?;
@@ -194,7 +196,7 @@ fn record(
         header.created_at,
         project.map_or_else(String::new, |project| format!(", project {project:?}")),
     ));
-    let payload = json!({
+    let mut payload = json!({
         "backup_id": header.backup_id,
         "created_at": header.created_at,
         "project": project,
@@ -202,6 +204,9 @@ fn record(
         "clean": wish.clean,
         "tables": outcome.report(),
     });
+    if !outcome.erased.is_empty() {
+        payload["history_ids"] = outcome.erased.as_slice().into();
+    }
     call.sql(|session| events::record(call, session, "restore", None, &payload));
 }
 

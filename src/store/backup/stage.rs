@@ -19,6 +19,64 @@ pub struct Scope<'a> {
     pub grants: bool,
 }
 
+impl Scope<'_> {
+    /// Why a table does not come back.
+    fn leaves_out(&self, table: &Table, audit: bool) -> Option<&'static str> {
+        match table {
+            _ if table.extent == Extent::Store && self.project.is_some() => {
+                Some("it belongs to the whole store")
+            }
+            _ if table.merge == Merge::Grants && !self.grants => Some("include_grants is false"),
+            _ if table.is_audit && !audit => Some("the audit trail is for admins of every project"),
+            _ => None,
+        }
+    }
+}
+
+/// The rows of a verified backup that would come back where there is no store yet.
+pub fn count(
+    source: &mut dyn Source,
+    secret: &Secret,
+    scope: &Scope<'_>,
+) -> Result<Vec<(&'static Table, u64)>> {
+    let shown = source.shown().to_owned();
+    let mut reader = Reader::open(source.reader()?, secret).map_err(|error| failure::of(error, &shown))?;
+    let mut counts = Vec::new();
+    // The table that is counted, and the field that says whose a row is.
+    let mut current: Option<(Option<(usize, &str)>, u64)> = None;
+    loop {
+        let event = reader.next_event().map_err(|error| failure::of(error, &shown))?;
+        match event {
+            Event::SectionStart(section) => {
+                let table = known(section)?;
+                let project = scope.project.filter(|_| table.extent == Extent::Project);
+                let place = section.columns.iter().position(|column| column.name == "project_id");
+                let of_project = match project {
+                    Some(project) => Some((place.ok_or_else(failure::damaged)?, project)),
+                    None => None,
+                };
+                current = match scope.leaves_out(table, true) {
+                    Some(_) => None,
+                    None => Some((of_project, 0)),
+                };
+            }
+            Event::Rows(lines) => {
+                if let Some((of_project, rows)) = &mut current {
+                    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                        *rows += u64::from(is_of(line, *of_project)?);
+                    }
+                }
+            }
+            Event::SectionEnd(count) => {
+                if let (Some((_, rows)), Some(table)) = (current.take(), contents::of_name(&count.table)) {
+                    counts.push((table, rows));
+                }
+            }
+            Event::End(_) => return Ok(counts),
+        }
+    }
+}
+
 /// A table's rows.
 pub struct Staged {
     pub table: &'static Table,
@@ -63,18 +121,7 @@ pub fn fill(
             Event::SectionStart(section) => {
                 let section = section.clone();
                 let table = known(&section)?;
-                let reason = match table {
-                    _ if table.extent == Extent::Store && scope.project.is_some() => {
-                        Some("it belongs to the whole store")
-                    }
-                    _ if table.merge == Merge::Grants && !scope.grants => {
-                        Some("include_grants is false")
-                    }
-                    _ if table.is_audit && !audit => {
-                        Some("the audit trail is for admins of every project")
-                    }
-                    _ => None,
-                };
+                let reason = scope.leaves_out(table, audit);
                 let (staged, rows) = match reason {
                     Some(_) => (None, skip(&mut reader, &shown)?),
                     None => {

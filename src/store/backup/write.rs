@@ -63,8 +63,9 @@ pub fn to_file(
         write(call, wish, secret, std::io::sink(), place.shown())?.1
     } else {
         let file = NewFile::create(place)?;
-        let (file, written) = write(call, wish, secret, file, place.shown())?;
+        // Before the work, which would be in vain if it cannot be made.
         let mut manifest = NewFile::create(&manifest_place)?;
+        let (file, written) = write(call, wish, secret, file, place.shown())?;
         manifest.write_whole(&manifest_json(&written, place.shown())?)?;
         files::publish(file, manifest)?;
         record(call, &written, Some(place.shown()));
