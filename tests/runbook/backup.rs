@@ -571,7 +571,6 @@ fn bk_encrypted_backup(mut section: Section) {
     // Another key.
     let old = fs::read(&key).expect("the key");
     section.run(&desk);
-    section.end();
     assert_ne!(fs::read(&key).expect("the new key"), old);
     sql.refused("SELECT memory_backup_verify('my_project')", &[])
         .is("22000");
@@ -579,6 +578,14 @@ fn bk_encrypted_backup(mut section: Section) {
     sql.run(&format!(
         "SELECT memory_backup_verify('my_project', key_file => '{other_key}')"
     ));
+
+    // Without the server.
+    let report = section.run(&desk);
+    section.end();
+    assert!(report.contains("\nverified: "), "{report}");
+    let decrypted = json_lines(&desk, "memories.jsonl");
+    assert_eq!(decrypted.len(), 49, "all but the secret");
+    assert!(decrypted.iter().all(|memory| memory["table"] == "memories" && memory["is_sensitive"] == false));
     assert_alive(&database);
 
     // PR-8: neither the log nor the audit trail has a secret or a passphrase.
