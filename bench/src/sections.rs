@@ -4,6 +4,7 @@ mod add;
 mod add_many;
 mod embed;
 mod hybrid_search;
+mod import;
 mod learning;
 mod restore;
 mod session_memory;
@@ -55,6 +56,9 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
         let corpus = Corpus::new(&source, Width::Wide, projects, options.seed);
         let database = store::loaded(&server, "wide", &corpus)?;
         vector_search::wide(&mut database.connect()?, &corpus, options, &mut report)?;
+    }
+    if options.wants(Section::Import) {
+        import::measure(&server, &source, options, &mut report)?;
     }
     if options.wants(Section::Embed) {
         progress("embedding");

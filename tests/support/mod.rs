@@ -24,6 +24,7 @@ pub mod release;
 mod rows;
 mod server;
 mod shared;
+pub mod transfer;
 pub mod votes;
 mod wait;
 
