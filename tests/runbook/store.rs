@@ -90,14 +90,15 @@ pub fn assert_indexed(sql: &mut Client) {
     );
     let search =
         "SELECT id FROM memory_search('fact about harbours', 8, mode => 'vector', agent_id => '*')";
-    sql.run("SET memory_ext.vector_path = 'hnsw'");
+    // So few rows are read and sorted as fast.
+    sql.run("SET memory_ext.vector_path = 'hnsw'; SET enable_sort = off");
     let plan: String = sql.one(
         "SELECT memory_explain('fact about harbours', 8, mode => 'vector', agent_id => '*')::text",
         &[],
     );
     assert!(plan.contains("ix_memories_embedding_hnsw"), "{plan}");
     let by_index: Vec<String> = sql.column(search, &[]);
-    sql.run("SET memory_ext.vector_path = 'exact'");
+    sql.run("SET memory_ext.vector_path = 'exact'; RESET enable_sort");
     assert_eq!(by_index, sql.column::<String>(search, &[]));
     assert_eq!(by_index.len(), 8);
     sql.run("RESET memory_ext.vector_path");

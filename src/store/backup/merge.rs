@@ -368,7 +368,8 @@ pub fn alike(columns: &[Stored], left: &str, right: &str) -> String {
 
 fn compared(columns: &[Stored], left: &str, operator: &str, right: &str) -> String {
     format!(
-        "ROW({}) OPERATOR(pg_catalog.{operator}) ROW({})",
+        // Of two bare rows the parser would compare field by field, and not every type has an operator.
+        "ROW({})::record OPERATOR(pg_catalog.{operator}) ROW({})::record",
         contents::list(columns, &format!("{left}.")),
         contents::list(columns, &format!("{right}."))
     )
