@@ -5,7 +5,9 @@ mod add_many;
 mod backup;
 mod embed;
 mod hybrid_search;
+mod import;
 mod integrity;
+
 mod learning;
 mod restore;
 mod session_memory;
@@ -57,6 +59,9 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
         let corpus = Corpus::new(&source, Width::Wide, projects, options.seed);
         let database = store::loaded(&server, "wide", &corpus)?;
         vector_search::wide(&mut database.connect()?, &corpus, options, &mut report)?;
+    }
+    if options.wants(Section::Import) {
+        import::measure(&server, &source, options, &mut report)?;
     }
     if options.wants(Section::Embed) {
         progress("embedding");

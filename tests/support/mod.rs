@@ -25,6 +25,7 @@ mod rows;
 pub mod safety;
 mod server;
 mod shared;
+pub mod transfer;
 pub mod votes;
 mod wait;
 
