@@ -254,11 +254,11 @@ fn c17_c23_only_an_admin_of_the_project_exports_it() {
     let database = database();
     let mut sql = database.connect();
     fill(&mut sql);
-    let before = store_hash(&mut sql);
     let mut stranger = database.connect_as(&role());
     let (_, mut reader) = granted(&database, "default", "read", None);
     let (_, mut bound) = granted(&database, "default", "write", Some("alice"));
     let (_, mut elsewhere) = granted(&database, "other", "admin", None);
+    let before = store_hash(&mut sql);
     for client in [&mut stranger, &mut reader, &mut bound, &mut elsewhere] {
         client
             .refused("SELECT memory_export(project_id => 'default')", &[])

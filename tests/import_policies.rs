@@ -113,7 +113,7 @@ fn flags_go_with_the_memory_unless_they_are_found_anew() {
         .expect("added");
     source.run("SELECT memory_add('write to bob@example.org', id => 'b'); SELECT memory_add('clean', id => 'c')");
     let lines = export(&mut source, "");
-    let expected = "a {injection:instruction_override}, b {pii:email}, c -";
+    let expected = "a {injection:instruction_override,injection:prompt_disclosure}, b {pii:email}, c -";
     assert_eq!(source.one::<String>(flags, &[]), expected);
 
     // Nobody looks: they are what the lines say.
@@ -150,6 +150,6 @@ fn flags_go_with_the_memory_unless_they_are_found_anew() {
     import(&mut sql, &[line("b", "write to nobody", false)], "on_conflict => 'update'");
     assert_eq!(
         sql.one::<String>(flags, &[]),
-        "a {injection:instruction_override}, b -, c -"
+        "a {injection:instruction_override,injection:prompt_disclosure}, b -, c -"
     );
 }

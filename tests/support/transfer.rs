@@ -110,12 +110,15 @@ pub fn counts(report: &Value) -> String {
 }
 
 /// Brings a file into the inbox as \copy does.
-pub fn bring(sql: &mut Client, text: &str) -> Result<u64, postgres::Error> {
+pub fn bring(sql: &mut Client, text: &str) -> Result<u64, Box<dyn std::error::Error>> {
     let mut inbox = sql.copy_in(&format!(
         "COPY memory_import_inbox(line) FROM STDIN {AS_IT_IS}"
     ))?;
-    inbox.write_all(text.as_bytes()).expect("written");
-    inbox.finish()
+    // As psql does: a message of its own for all of it would be the server's to keep.
+    for part in text.as_bytes().chunks(8 << 10) {
+        inbox.write_all(part)?;
+    }
+    Ok(inbox.finish()?)
 }
 
 /// Every column of every memory and vote.
