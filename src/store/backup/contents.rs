@@ -50,10 +50,10 @@ pub struct Table {
 const ALL: &str = "true";
 const OF_OPEN_MEMORY: &str = "NOT EXISTS (SELECT FROM @s@.memories k WHERE k.id = t.memory_id AND k.project_id = t.project_id AND k.is_sensitive)";
 const OPEN_VERSION: &str = "NOT t.is_sensitive AND NOT EXISTS (SELECT FROM @s@.memories k WHERE k.id = t.memory_id AND k.project_id = t.project_id AND k.is_sensitive)";
-/// A seal over versions is worth nothing where some of them are left out, and its leaves are hashes of what was left out.
-const OPEN_SEAL: &str = "(t.kind = 'event' OR NOT EXISTS (
+/// Seals are one chain, worth nothing where some are left out, and their leaves are hashes of what was left out.
+const OPEN_SEAL: &str = "NOT EXISTS (
     SELECT FROM @s@.memory_history h LEFT JOIN @s@.memories k ON k.id = h.memory_id AND k.project_id = h.project_id
-    WHERE h.is_sensitive OR k.is_sensitive))";
+    WHERE h.is_sensitive OR k.is_sensitive)";
 
 /// Every table that holds something worth keeping. Left out are embedding_cache, which fills again, memory_import_inbox, whose
 /// lines are on their way, and memory_migrations, which tells how the store came to be here.

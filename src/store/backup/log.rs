@@ -47,11 +47,13 @@ pub fn merge(
             merge.reach(staged.table),
             unlike(staged, number, like, "t", &stage, "s")
         );
-        tally.removed += merge.change(
-            &format!("DELETE FROM {which}"),
-            &format!("SELECT count(*) FROM {which}"),
-        );
+        let (removed, numbers) = merge.remove(&which, &format!("t.{number}"));
+        tally.removed += removed;
+        if name == "memory_history" {
+            outcome.erased_versions.extend(numbers);
+        }
     }
+    let tally = outcome.tally(name);
     if staged.rows == 0 {
         return;
     }
@@ -69,9 +71,11 @@ pub fn merge(
         "SELECT setval({sequence}, greatest((SELECT max({number}) FROM {stage}), (SELECT max({number}) FROM {table}), pg_sequence_last_value({sequence})))"
     ));
     let rest = unnumbered(staged, number);
+    // Where rows are sealed, no other comes in among them.
+    let sealed_end = sealed_end(name);
     tally.inserted = merge.run(&format!(
         "INSERT INTO {table} ({number}, {}) OVERRIDING SYSTEM VALUE
-         SELECT CASE WHEN n.taken IS NULL THEN s.{number} ELSE nextval({sequence}) END, {}
+         SELECT CASE WHEN n.taken IS NULL AND s.{number} > {sealed_end} THEN s.{number} ELSE nextval({sequence}) END, {}
          FROM {stage} s LEFT JOIN (SELECT DISTINCT {number} AS taken FROM {table}) n ON n.taken = s.{number}
          WHERE {missing}",
         contents::list(&rest, ""),
@@ -79,55 +83,61 @@ pub fn merge(
     ));
 }
 
-/// What is sealed, by the kind of the seal: the log and its number.
+/// What is sealed, by the name that seals have for it: the log and its number.
 const SEALED: [(&str, &str, &str); 2] = [
-    ("event", "memory_events", "event_id"),
+    ("events", "memory_events", "event_id"),
     ("history", "memory_history", "history_id"),
 ];
 
-/// Seals are good where they are the continuation of the store's own, and the log up to them is the backup's.
+/// The end of what the store has sealed of a log; below every number where nothing is.
+fn sealed_end(log: &str) -> String {
+    let sealed = SEALED.iter().find(|(_, sealed, _)| *sealed == log);
+    sealed.map_or_else(
+        || i64::MIN.to_string(),
+        |(kind, ..)| {
+            format!(
+                "coalesce((SELECT max(a.last_id) FROM @s@.memory_audit_seals a WHERE a.sealed_table = '{kind}'), {})",
+                i64::MIN + 1
+            )
+        },
+    )
+}
+
+/// Seals are good where they are the continuation of the store's own, and the logs up to them are the backup's.
 pub fn seals(merge: &Merge<'_>, staged: &Staged, outcome: &mut Outcome) {
-    if staged.rows == 0 {
+    let missing = "FROM @staged@memory_audit_seals s WHERE NOT EXISTS (SELECT FROM @s@.memory_audit_seals t WHERE t.number = s.number)";
+    if staged.rows == 0 || merge.count(&format!("SELECT count(*) {missing}")) == 0 {
+        return;
+    }
+    let mut continues = merge.holds(&format!(
+        "SELECT NOT EXISTS (SELECT FROM @s@.memory_audit_seals t
+             WHERE NOT EXISTS (SELECT FROM @staged@memory_audit_seals s WHERE s.number = t.number AND {}))",
+        alike(&staged.columns, "t", "s")
+    ));
+    for (kind, log, number) in SEALED {
+        continues = continues
+            && merge.stages.of(log).is_some_and(|entries| {
+                merge.holds(&format!(
+                    "SELECT NOT EXISTS (SELECT FROM @s@.{log} t
+                         WHERE t.{number} <= (SELECT max(s.last_id) FROM @staged@memory_audit_seals s WHERE s.sealed_table = '{kind}')
+                             AND NOT EXISTS (SELECT FROM @staged@{log} s WHERE s.{number} = t.{number} AND {}))",
+                    alike(&entries.columns, "t", "s")
+                ))
+            });
+    }
+    if !continues {
+        outcome.left_out.push((
+            "memory_audit_seals",
+            "the store's audit trail is not the one that they seal",
+        ));
         return;
     }
     let columns = contents::list(&staged.columns, "");
-    for (kind, log, number) in SEALED {
-        let Some(entries) = merge.stages.of(log) else {
-            continue;
-        };
-        let missing = format!(
-            "FROM @staged@memory_audit_seals s WHERE s.kind = '{kind}' AND NOT EXISTS (
-                 SELECT FROM @s@.memory_audit_seals t WHERE t.kind = s.kind AND t.number = s.number)"
-        );
-        if merge.count(&format!("SELECT count(*) {missing}")) == 0 {
-            continue;
-        }
-        let sealed_up_to =
-            format!("(SELECT max(s.last_id) FROM @staged@memory_audit_seals s WHERE s.kind = '{kind}')");
-        let continues = merge.holds(&format!(
-            "SELECT NOT EXISTS (
-                 SELECT FROM @s@.memory_audit_seals t WHERE t.kind = '{kind}' AND NOT EXISTS (
-                     SELECT FROM @staged@memory_audit_seals s WHERE s.kind = t.kind AND s.number = t.number AND {}))
-             AND NOT EXISTS (
-                 SELECT FROM @s@.{log} t WHERE t.{number} <= {}
-                     AND NOT EXISTS (SELECT FROM @staged@{log} s WHERE s.{number} = t.{number} AND {}))",
-            alike(&staged.columns, "t", "s"),
-            sealed_up_to,
-            alike(&entries.columns, "t", "s"),
-        ));
-        if !continues {
-            outcome.left_out.push((
-                "memory_audit_seals",
-                "the store's audit trail is not the one that they seal",
-            ));
-            continue;
-        }
-        outcome.tally("memory_audit_seals").inserted += merge.change(
-            &format!(
-                "INSERT INTO @s@.memory_audit_seals ({columns}) SELECT {} {missing}",
-                contents::list(&staged.columns, "s.")
-            ),
-            &format!("SELECT count(*) {missing}"),
-        );
-    }
+    outcome.tally("memory_audit_seals").inserted += merge.change(
+        &format!(
+            "INSERT INTO @s@.memory_audit_seals ({columns}) SELECT {} {missing}",
+            contents::list(&staged.columns, "s.")
+        ),
+        &format!("SELECT count(*) {missing}"),
+    );
 }

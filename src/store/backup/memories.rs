@@ -165,10 +165,12 @@ fn remove_later_versions(merge: &Merge<'_>, outcome: &mut Outcome) {
     let which = format!(
         "h.memory_id = s.id AND h.project_id = s.project_id AND h.valid_to > s.updated_at{kept}"
     );
-    outcome.tally("memory_history").removed += merge.change(
-        &format!("DELETE FROM @s@.memory_history h USING @staged@memories s WHERE {which} AND {unstaged}"),
-        &format!("SELECT count(*) FROM @s@.memory_history h JOIN @staged@memories s ON {which} WHERE {unstaged}"),
+    let (removed, numbers) = merge.remove(
+        &format!("@s@.memory_history h WHERE EXISTS (SELECT FROM @staged@memories s WHERE {which}) AND {unstaged}"),
+        "h.history_id",
     );
+    outcome.tally("memory_history").removed += removed;
+    outcome.erased_versions.extend(numbers);
 }
 
 /// A vector of what is a secret now does not stay in the cache.

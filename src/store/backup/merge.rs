@@ -48,6 +48,8 @@ pub struct Outcome {
     /// Memories that come back without their key or as the duplicate they are, because a living one has their place.
     pub yielded: u64,
     pub left_out: Vec<(&'static str, &'static str)>,
+    /// Numbers of the versions that were removed.
+    pub erased_versions: Vec<i64>,
 }
 
 impl Outcome {
@@ -174,6 +176,17 @@ impl Merge<'_> {
             true => self.count(counting),
             false => self.run(statement),
         }
+    }
+
+    /// Removes rows of a log, or in a dry run counts those it would; how many, and the numbers of those that went.
+    pub fn remove(&self, which: &str, number: &str) -> (u64, Vec<i64>) {
+        if self.plan.dry_run {
+            return (self.count(&format!("SELECT count(*) FROM {which}")), Vec::new());
+        }
+        let sql = self.sql(&format!("DELETE FROM {which} RETURNING {number}"));
+        let rows = self.session.once_with(&sql, &[]);
+        let numbers = (0..rows.len()).map(|row| rows.required(row, 1)).collect();
+        (rows.len() as u64, numbers)
     }
 
     /// Rows of the project, or of all.

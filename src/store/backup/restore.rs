@@ -14,7 +14,8 @@ use crate::pg::redact;
 use crate::pg::system;
 use crate::store::access::{Call, Privilege};
 use crate::store::parameters::Wish as StoreWish;
-use crate::store::{Store, events, migrate, open};
+use crate::store::seal::receipt;
+use crate::store::{Store, migrate, open};
 
 /// What is asked for.
 pub struct Wish<'a> {
@@ -202,7 +203,8 @@ fn record(
         "clean": wish.clean,
         "tables": outcome.report(),
     });
-    call.sql(|session| events::record(call, session, "restore", None, &payload));
+    let erased = outcome.erased_versions.clone();
+    call.sql(|session| receipt::record(call, session, "restore", &payload, erased));
 }
 
 fn report(
