@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_audit_seals (
     root bytea NOT NULL CHECK (octet_length(root) = 32),
     -- A row's id and hash, 40 bytes, in the order of the ids: they name the row that was changed, and stand for rows that were
     -- erased.
-    leaves bytea NOT NULL CHECK (octet_length(leaves) = 40 * row_count),
+    leaves bytea NOT NULL,
     -- What hides contents of old versions in their hashes.
     blind bytea NOT NULL CHECK (octet_length(blind) = 32),
     sealed_at timestamptz NOT NULL,
@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_audit_seals (
     -- NULL: made without a key.
     key_id bytea CHECK (octet_length(key_id) = 8),
     mac bytea NOT NULL CHECK (octet_length(mac) = 32),
-    CONSTRAINT memory_audit_seals_range CHECK (first_id <= last_id)
+    CONSTRAINT memory_audit_seals_range CHECK (first_id <= last_id),
+    CONSTRAINT memory_audit_seals_leaves CHECK (octet_length(leaves) = 40 * row_count)
 );
 
 -- Hashes do not get smaller.
