@@ -8,6 +8,7 @@ pub mod guc;
 pub mod hnsw;
 pub mod identity;
 pub mod json;
+pub mod lockers;
 pub mod owner;
 pub mod planner;
 pub mod redact;

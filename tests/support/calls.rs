@@ -83,6 +83,10 @@ pub const BACKING_UP: &[&str] = &[
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
     "SELECT memory_migrate()",
+    "SELECT * FROM memory_audit_seal()",
+    "SELECT * FROM memory_audit_verify()",
+    "SELECT memory_audit_anchor()",
+    "SELECT memory_audit_export()",
     "SELECT memory_grant('postgres', '*')",
     "SELECT memory_revoke('postgres', '*')",
 ];

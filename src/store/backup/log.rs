@@ -72,7 +72,7 @@ pub fn merge(
     // Among sealed entries there is no place for one that was not sealed with them.
     let sealed = sealed(name).map_or(0, |kind| {
         merge.count(&format!(
-            "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE kind = '{kind}'"
+            "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE sealed_table = '{kind}'"
         ))
     });
     let rest = unnumbered(staged, number);
@@ -110,7 +110,7 @@ pub fn clean(
 /// The kind of the seals over a log.
 fn sealed(log: &str) -> Option<&'static str> {
     match log {
-        "memory_events" => Some("event"),
+        "memory_events" => Some("events"),
         "memory_history" => Some("history"),
         _ => None,
     }
@@ -138,7 +138,7 @@ pub fn remove(
     let (removed, ranges) = merge.removal(&format!(
         "WITH gone AS (DELETE {deleted} RETURNING {alias}.history_id AS id),
               numbered AS (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM gone
-                           WHERE id <= (SELECT max(last_id) FROM @s@.memory_audit_seals WHERE kind = 'history')),
+                           WHERE id <= (SELECT max(last_id) FROM @s@.memory_audit_seals WHERE sealed_table = 'history')),
               ranges AS (SELECT min(id) AS first, max(id) AS last FROM numbered GROUP BY run)
          SELECT (SELECT count(*) FROM gone), coalesce((SELECT jsonb_agg(jsonb_build_array(first, last) ORDER BY first) FROM ranges), '[]')::text"
     ));
