@@ -798,10 +798,11 @@ fn a_column_of_ones_own_is_backed_up_and_has_to_be_there_again() {
 fn restored_entries_find_no_place_among_sealed_ones() {
     let (_database, mut sql, name) = backed_up();
     go_on(&mut sql);
-    // As memory_audit_seal() has it, but for the proofs.
-    sql.run("INSERT INTO memory_audit_seals (kind, number, first_id, last_id, row_count, root, leaves, leaf_ids, keyed, previous_mac, mac, sealed_at)
-             SELECT 'history', 1, min(history_id), max(history_id), count(*), '', '', array_agg(history_id), false, '', '', now() FROM memory_history");
-    let sealed: i64 = sql.one("SELECT last_id FROM memory_audit_seals", &[]);
+    sql.run("SELECT memory_audit_seal()");
+    let sealed: i64 = sql.one(
+        "SELECT max(last_id) FROM memory_audit_seals WHERE sealed_table = 'history'",
+        &[],
+    );
     let lost: i64 = sql.one("SELECT history_id FROM memory_history WHERE memory_id = 'one' AND project_id = 'default' ORDER BY 1 LIMIT 1", &[]);
     sql.run(&format!(
         "DELETE FROM memory_history WHERE history_id = {lost}"

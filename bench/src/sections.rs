@@ -7,7 +7,6 @@ mod embed;
 mod hybrid_search;
 mod import;
 mod integrity;
-
 mod learning;
 mod restore;
 mod session_memory;
