@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 use serde_json::Value;
-use support::{Cluster, Database, Options, Sql, cluster, store, wait_until};
+use support::{Cluster, Database, Options, Sql, cluster, run, store, wait_until};
 
 /// A session that has loaded the library, which defines the settings.
 fn loaded() -> Client {
@@ -569,10 +569,16 @@ fn audit_key_file_is_the_key_of_the_seals() {
     std::fs::write(&path, "5a".repeat(32)).expect("a key file");
     let mut keyed = |setting: &str| -> bool {
         sql.run(&format!("{setting}; SELECT memory_add('x', id => 'x', on_duplicate => 'return'); SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
-        sql.one("SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1", &[])
+        sql.one(
+            "SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1",
+            &[],
+        )
     };
     assert!(!keyed("RESET memory_ext.audit_key_file"));
-    assert!(keyed(&format!("SET memory_ext.audit_key_file = '{}'", path.display())));
+    assert!(keyed(&format!(
+        "SET memory_ext.audit_key_file = '{}'",
+        path.display()
+    )));
 }
 
 #[test]
@@ -599,6 +605,8 @@ fn settings_that_guard_others_are_the_superusers() {
         "max_content_bytes = '10MB'",
         "embedding_cache_rows = 5",
         "audit_key_file = '/tmp/x'",
+        "backup_directory = '/tmp'",
+        "backup_key_file = '/tmp/key'",
     ] {
         loaded
             .refused(&format!("SET memory_ext.{setting}"), &[])
@@ -689,4 +697,49 @@ fn hide_flagged_leaves_flagged_memories_out_of_a_search() {
     assert_eq!(sql.one::<i64>(found, &[]), 1);
     sql.run("SET memory_ext.hide_flagged = on");
     assert_eq!(sql.one::<i64>(found, &[]), 0);
+}
+
+/// A directory of the shared cluster's server, with a key in it.
+fn backup_directory(name: &str) -> String {
+    let path = cluster().directory().join(name);
+    let script = "mkdir -m 700 -- \"$1\" && umask 077 && head -c 32 /dev/urandom >\"$1/key\"";
+    run(cluster()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(&path));
+    path.display().to_string()
+}
+
+#[test]
+fn backup_directory_is_where_backups_are() {
+    let directory = backup_directory("one");
+    let mut sql = store();
+    let call = "SELECT memory_backup('daily', passphrase => 'a passphrase')";
+
+    sql.refused(call, &[])
+        .is("55000")
+        .hints("memory_ext.backup_directory");
+    sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
+    sql.run(call);
+
+    assert!(std::path::Path::new(&directory).join("daily").exists());
+}
+
+#[test]
+fn backup_key_file_is_the_key_where_none_is_named() {
+    let directory = backup_directory("two");
+    let mut sql = store();
+    sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
+    let call = "SELECT memory_backup('daily')";
+
+    sql.refused(call, &[])
+        .is("22023")
+        .hints("memory_ext.backup_key_file");
+    sql.run(&format!(
+        "SET memory_ext.backup_key_file = '{directory}/key'"
+    ));
+    sql.run(call);
+
+    sql.run("SET memory_ext.backup_key_file = ''; SELECT memory_backup_verify('daily', key_file => 'key')");
 }

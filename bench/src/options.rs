@@ -156,6 +156,8 @@ pub enum Section {
     Playbook,
     /// memory_vote
     Vote,
+    /// memory_backup and memory_restore
+    Backup,
     /// pg_restore of a store
     Restore,
     /// memory_add

@@ -2,6 +2,7 @@
 
 mod add;
 mod add_many;
+mod backup;
 mod embed;
 mod hybrid_search;
 mod learning;
@@ -77,10 +78,11 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 6] = [
+const OF_NARROW_STORE: [Section; 7] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
+    Section::Backup,
     Section::Restore,
     Section::Add,
     Section::AddMany,
@@ -116,6 +118,9 @@ fn narrow_store(
         learning::playbook(&mut client, &corpus, options, report)?;
     }
     drop(client);
+    if options.wants(Section::Backup) {
+        backup::measure(&database, report)?;
+    }
     if !options.wants_any(&BESIDE_PLAIN_TABLE) {
         return Ok(());
     }

@@ -67,6 +67,15 @@ pub const ADMINISTERING: &[&str] = &[
     "SELECT memory_grant('postgres', 'NAME')",
     "SELECT memory_revoke('postgres', 'NAME')",
 ];
+/// The same, of backups; what an admin gets to hear depends on what there is.
+pub const BACKING_UP: &[&str] = &[
+    "SELECT memory_backup('b' PROJECT)",
+    "SELECT memory_backup_verify('b' PROJECT)",
+    "SELECT memory_backup_rotate('b', new_passphrase => 'new' PROJECT)",
+    "SELECT memory_restore('b' PROJECT)",
+    "SELECT * FROM memory_backup_stream(passphrase => 'new' PROJECT)",
+    "SELECT memory_restore_stream('parts' PROJECT)",
+];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
     "SELECT memory_migrate()",
