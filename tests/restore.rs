@@ -798,11 +798,12 @@ fn a_column_of_ones_own_is_backed_up_and_has_to_be_there_again() {
 fn restored_entries_find_no_place_among_sealed_ones() {
     let (_database, mut sql, name) = backed_up();
     go_on(&mut sql);
-    sql.run("SELECT memory_audit_seal()");
+    sql.run("SELECT * FROM memory_audit_seal()");
     let sealed: i64 = sql.one(
-        "SELECT max(last_id) FROM memory_audit_seals WHERE sealed_table = 'history'",
+        "SELECT last_id FROM memory_audit_seals WHERE sealed_table = 'history'",
         &[],
     );
+    let seals: i64 = sql.one("SELECT count(*) FROM memory_audit_seals", &[]);
     let lost: i64 = sql.one("SELECT history_id FROM memory_history WHERE memory_id = 'one' AND project_id = 'default' ORDER BY 1 LIMIT 1", &[]);
     sql.run(&format!(
         "DELETE FROM memory_history WHERE history_id = {lost}"
@@ -839,9 +840,14 @@ fn restored_entries_find_no_place_among_sealed_ones() {
     assert_eq!(told, removed);
     assert_eq!(
         sql.one::<i64>("SELECT count(*) FROM memory_audit_seals", &[]),
-        1,
+        seals,
         "seals are of the store, not of the backup"
     );
+    let faults: Vec<i64> = sql.column(
+        "SELECT row_id FROM memory_audit_verify() WHERE problem IS NOT NULL",
+        &[],
+    );
+    assert_eq!(faults, [lost], "what was removed stays named");
 }
 
 #[test]

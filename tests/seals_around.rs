@@ -63,7 +63,10 @@ fn a_standby_verifies_and_exports_and_does_not_seal() {
 fn the_worker_seals_and_a_writer_who_takes_his_time_does_not_stop_it() {
     let cluster = Cluster::start(Options {
         preload: true,
-        settings: vec!["memory_ext.naptime = '1s'", "memory_ext.seal_interval = '1s'"],
+        settings: vec![
+            "memory_ext.naptime = '1s'",
+            "memory_ext.seal_interval = '1s'",
+        ],
     });
     let database = cluster.database();
     let mut sql = database.connect();
@@ -86,9 +89,11 @@ fn the_worker_seals_and_a_writer_who_takes_his_time_does_not_stop_it() {
         sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 2
     });
     slow.run("COMMIT");
-    wait_until("the worker has sealed again", Duration::from_secs(60), || {
-        sealed(&mut sql)
-    });
+    wait_until(
+        "the worker has sealed again",
+        Duration::from_secs(60),
+        || sealed(&mut sql),
+    );
     assert_intact(&mut sql);
     // What is idle is not sealed over and over.
     let seals = details(&mut sql)["seals"].clone();
@@ -102,7 +107,8 @@ fn what_an_older_release_recorded_is_sealed_after_the_update() {
     let mut sql = database.connect();
     sql.run("CREATE EXTENSION memory_ext VERSION '1.1.0' CASCADE");
     release::fill(&mut sql, &role(), &role());
-    sql.refused("SELECT * FROM memory_audit_seal()", &[]).is("42883");
+    sql.refused("SELECT * FROM memory_audit_seal()", &[])
+        .is("42883");
     sql.run("SELECT memory_forget(ids => '{shared}', reason => 'before there were seals')");
 
     sql.run("ALTER EXTENSION memory_ext UPDATE; SELECT memory_migrate()");
@@ -127,7 +133,10 @@ fn a_dump_brings_the_seals_along() {
     let mut sql = database.connect();
     sql.run("SELECT memory_add('x', id => 'x', metadata => '{\"a\": 1.10}'); SELECT memory_update('x', 'y', importance => 0.1); SELECT * FROM memory_audit_seal()");
     let anchor: String = sql.one("SELECT memory_audit_anchor()", &[]);
-    let dump = run(database.cluster.client("pg_dump", &database.name).arg("-Fp"));
+    let dump = run(database
+        .cluster
+        .client("pg_dump", &database.name)
+        .arg("-Fp"));
     let copy = cluster().empty_database();
     let path = cluster().directory().join("seals.sql");
     std::fs::write(&path, dump).expect("written");
@@ -156,7 +165,10 @@ fn growth(sql: &mut Client, statement: &str) -> i64 {
     };
     sql.run("SELECT count(*) FROM memory_audit_verify()");
     let before = anonymous();
-    let (stop, peak) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicI64::new(0));
+    let (stop, peak) = (
+        std::sync::atomic::AtomicBool::new(false),
+        std::sync::atomic::AtomicI64::new(0),
+    );
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {

@@ -569,10 +569,16 @@ fn audit_key_file_is_the_key_of_the_seals() {
     std::fs::write(&path, "5a".repeat(32)).expect("a key file");
     let mut keyed = |setting: &str| -> bool {
         sql.run(&format!("{setting}; SELECT memory_add('x', id => 'x', on_duplicate => 'return'); SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
-        sql.one("SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1", &[])
+        sql.one(
+            "SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1",
+            &[],
+        )
     };
     assert!(!keyed("RESET memory_ext.audit_key_file"));
-    assert!(keyed(&format!("SET memory_ext.audit_key_file = '{}'", path.display())));
+    assert!(keyed(&format!(
+        "SET memory_ext.audit_key_file = '{}'",
+        path.display()
+    )));
 }
 
 #[test]
@@ -598,9 +604,9 @@ fn settings_that_guard_others_are_the_superusers() {
         "audit = 'off'",
         "max_content_bytes = '10MB'",
         "embedding_cache_rows = 5",
+        "audit_key_file = '/tmp/x'",
         "backup_directory = '/tmp'",
         "backup_key_file = '/tmp/key'",
-        "audit_key_file = '/tmp/x'",
     ] {
         loaded
             .refused(&format!("SET memory_ext.{setting}"), &[])

@@ -37,7 +37,9 @@ fn export() -> (Vec<String>, String) {
     let key = SealKey::new(KEY);
     let (mut lines, mut seals): (Vec<String>, Vec<Seal>) = (Vec::new(), Vec::new());
     for after in [0, 10] {
-        let leaves: Vec<Leaf> = (after + 1..=after + 10).map(|id| event(id).leaf()).collect();
+        let leaves: Vec<Leaf> = (after + 1..=after + 10)
+            .map(|id| event(id).leaf())
+            .collect();
         let mut builder = BatchBuilder::new(Table::Events, after);
         leaves.iter().for_each(|leaf| builder.push(leaf).unwrap());
         let batch = builder.finish(after + 10).unwrap();
@@ -95,7 +97,10 @@ fn an_intact_export_is_told_from_altered_ones() {
     assert!(out.contains("No anchor was given"), "{out}");
     let (code, out, _) = verify(&cut, &all);
     assert_eq!(code, Some(1));
-    assert!(out.contains("the chain ends with seal 1, expected 2"), "{out}");
+    assert!(
+        out.contains("the chain ends with seal 1, expected 2"),
+        "{out}"
+    );
 
     let (code, out, _) = verify(&lines, &["--key-file=other"]);
     assert_eq!(code, Some(1));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Hash, IdRanges, Leaf, MAX_LISTED, MerkleTree, SeenRow, Seal, Table};
+use super::{Hash, IdRanges, Leaf, MAX_LISTED, MerkleTree, Seal, SeenRow, Table};
 
 /// Rows to be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

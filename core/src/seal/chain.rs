@@ -397,9 +397,7 @@ impl<'a> ChainVerifier<'a> {
             }
             Some(_) => {}
         }
-        let expected = self
-            .next_id
-            .insert(seal.table, seal.last_id.checked_add(1));
+        let expected = self.next_id.insert(seal.table, seal.last_id.checked_add(1));
         let follows = expected.is_none_or(|expected| expected == Some(seal.first_id));
         if !follows || seal.last_id < seal.first_id {
             faults.push(ChainFault::IdsNotContiguous { number });
@@ -426,9 +424,7 @@ impl<'a> ChainVerifier<'a> {
         };
         match before {
             None => Some(ChainFault::TruncatedHead { first }),
-            Some(mac) if mac != seal.previous_mac => {
-                Some(ChainFault::BrokenLink { number: first })
-            }
+            Some(mac) if mac != seal.previous_mac => Some(ChainFault::BrokenLink { number: first }),
             Some(_) => None,
         }
     }

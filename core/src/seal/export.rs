@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BatchReport, ChainFault, EventFields, Hash, HistoryFields, IdRanges, Leaf, MAX_LISTED, Seal,
-    SeenRow, Table, Trust, Verdict, erased_history, leaves_from_bytes, leaves_to_bytes, verify_batch,
-    verify_chain,
+    SeenRow, Table, Trust, Verdict, erased_history, leaves_from_bytes, leaves_to_bytes,
+    verify_batch, verify_chain,
 };
 
 /// The longest line that is read.
@@ -394,7 +394,10 @@ pub(super) mod hexadecimal_hash {
 
     use super::Hash;
 
-    pub fn serialize<S: Serializer>(bytes: &Option<Hash>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        bytes: &Option<Hash>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         super::hexadecimal::serialize(bytes, serializer)
     }
 

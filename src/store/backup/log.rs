@@ -70,9 +70,9 @@ pub fn merge(
         limit.saturating_add(1)
     ));
     // Among sealed entries there is no place for one that was not sealed with them.
-    let sealed = sealed(name).map_or(0, |kind| {
+    let sealed = sealed(name).map_or(0, |sealed| {
         merge.count(&format!(
-            "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE sealed_table = '{kind}'"
+            "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE sealed_table = '{sealed}'"
         ))
     });
     let rest = unnumbered(staged, number);
@@ -107,7 +107,7 @@ pub fn clean(
     remove(merge, staged, &which, &which, "t", outcome);
 }
 
-/// The kind of the seals over a log.
+/// What seals call a log.
 fn sealed(log: &str) -> Option<&'static str> {
     match log {
         "memory_events" => Some("events"),

@@ -221,6 +221,10 @@ impl Merge<'_> {
 
     /// Nobody else writes until the end of the transaction; who reads is not kept from it.
     fn lock(&self) {
+        // Nobody seals meanwhile, or numbers that come back would be among the sealed. Before the other locks: who seals has this
+        // one, and waits for those who write.
+        let seals = "LOCK TABLE @s@.memory_audit_seals IN SHARE UPDATE EXCLUSIVE MODE";
+        self.session.once(&self.sql(seals));
         // The memories first, as everybody does.
         let mut names = vec!["memories"];
         for staged in &self.stages.tables {

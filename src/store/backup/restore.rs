@@ -220,10 +220,12 @@ fn record(
         "clean": wish.clean,
         "tables": outcome.report(),
     });
-    if !outcome.erased.is_empty() {
-        payload["history_ids"] = outcome.erased.as_slice().into();
+    if outcome.erased.is_empty() {
+        return call.sql(|session| events::record(call, session, "restore", None, &payload));
     }
-    call.sql(|session| events::record(call, session, "restore", None, &payload));
+    // The receipt of what was sealed and is gone: written whatever memory_ext.audit says.
+    payload["history_ids"] = outcome.erased.as_slice().into();
+    call.sql(|session| events::insert(call, session, "restore", None, &payload));
 }
 
 fn report(

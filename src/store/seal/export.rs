@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use memory_core::seal::{
-    Blind, Table, event_line, history_line, leaves_from_bytes, seal_line,
-};
+use memory_core::seal::{Blind, Table, event_line, history_line, leaves_from_bytes, seal_line};
 use serde_json::json;
 
 use super::rows::{self, Pages};
@@ -106,7 +104,9 @@ impl Export {
                 return None;
             }
             let line = seal_of(&rows, 0).map(|seal| {
-                let leaves = rows.bytes(0, 11).and_then(|bytes| leaves_from_bytes(&bytes));
+                let leaves = rows
+                    .bytes(0, 11)
+                    .and_then(|bytes| leaves_from_bytes(&bytes));
                 seal_line(&seal, leaves.as_deref())
             });
             Some((rows.required(0, 1), line))

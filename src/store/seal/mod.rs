@@ -35,8 +35,11 @@ pub fn keys() -> Result<Vec<SealKey>> {
         return Ok(Vec::new());
     };
     let unreadable = |error: Error| {
-        Error::coded(error.code(), format!("the file of {SETTING} cannot be read"))
-            .hint("It has to be an absolute path of a file that the server's user can read.")
+        Error::coded(
+            error.code(),
+            format!("the file of {SETTING} cannot be read"),
+        )
+        .hint("It has to be an absolute path of a file that the server's user can read.")
     };
     let mut content = files::read_configured(SETTING, &path, MAX_BYTES).map_err(unreadable)?;
     let keys = match content.len() as u64 <= MAX_BYTES {
@@ -53,8 +56,7 @@ pub fn keys() -> Result<Vec<SealKey>> {
 }
 
 /// The columns of a seal, without its leaves.
-const COLUMNS: &str =
-    "number, sealed_table, first_id, last_id, row_count, root, sealed_at, previous_mac, key_id, mac";
+const COLUMNS: &str = "number, sealed_table, first_id, last_id, row_count, root, sealed_at, previous_mac, key_id, mac";
 
 /// A seal of those columns, `None` where they hold what no seal has.
 fn seal_of(rows: &Rows<'_>, row: usize) -> Option<Seal> {

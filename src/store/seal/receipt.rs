@@ -38,7 +38,9 @@ fn are_sealed(call: &Call, session: &Session) -> bool {
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND relation = '@s@.memory_audit_seals'::regclass
                 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) AND mode = 'ShareUpdateExclusiveLock')",
     );
-    let sealed = call.store.sql("SELECT EXISTS (SELECT FROM @s@.memory_audit_seals)");
+    let sealed = call
+        .store
+        .sql("SELECT EXISTS (SELECT FROM @s@.memory_audit_seals)");
     [sealing, sealed]
         .iter()
         .any(|sql| session.write(sql, &[]).get(0, 1) == Some(true))

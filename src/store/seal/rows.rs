@@ -154,7 +154,8 @@ pub fn version<'r>(rows: &'r Rows<'_>, row: usize, blind: Option<&Blind>) -> His
     let history_id = rows.required(row, 1);
     let content_hash = rows.bytes(row, 28).unwrap_or_default();
     let content_sha256: Option<[u8; 32]> = rows
-        .bytes(row, 29).and_then(|hash| hash.as_ref().try_into().ok());
+        .bytes(row, 29)
+        .and_then(|hash| hash.as_ref().try_into().ok());
     HistoryFields {
         history_id,
         project_id: required(rows, row, 2),
@@ -165,7 +166,11 @@ pub fn version<'r>(rows: &'r Rows<'_>, row: usize, blind: Option<&Blind>) -> His
         content_hash: None,
         blind: None,
         commitment: blind.map(|blind| {
-            commitment(&blind.of_row(history_id), &content_sha256.unwrap_or_default(), &content_hash)
+            commitment(
+                &blind.of_row(history_id),
+                &content_sha256.unwrap_or_default(),
+                &content_hash,
+            )
         }),
         namespace: required(rows, row, 6),
         agent_id: text(rows, row, 7),
@@ -193,7 +198,11 @@ pub fn version<'r>(rows: &'r Rows<'_>, row: usize, blind: Option<&Blind>) -> His
 }
 
 /// A version with its content where that is not secret, of rows that have it.
-pub fn open_version<'r>(rows: &'r Rows<'_>, row: usize, blind: Option<&Blind>) -> HistoryFields<'r> {
+pub fn open_version<'r>(
+    rows: &'r Rows<'_>,
+    row: usize,
+    blind: Option<&Blind>,
+) -> HistoryFields<'r> {
     let masked = version(rows, row, blind);
     match text(rows, row, 30) {
         None => masked,

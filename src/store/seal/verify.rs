@@ -242,7 +242,9 @@ fn next_seal(call: &Call, table: Table, after: i64) -> Option<(i64, Option<Kept>
         }
         let kept = seal_of(&rows, 0).map(|seal| Kept {
             seal,
-            leaves: rows.bytes(0, 11).and_then(|bytes| leaves_from_bytes(&bytes)),
+            leaves: rows
+                .bytes(0, 11)
+                .and_then(|bytes| leaves_from_bytes(&bytes)),
             blind: Blind::new(
                 rows.bytes(0, 12)
                     .and_then(|bytes| bytes.as_ref().try_into().ok())
@@ -333,7 +335,13 @@ fn batch(
     let (mut seen, mut receipts): (Vec<SeenRow>, Vec<(i64, RangeInclusive<i64>)>) =
         (Vec::new(), Vec::new());
     let before = seal.first_id.saturating_sub(1);
-    let mut pages = Pages::new(&call.store, seal.table, before, seal.last_id, View::Statement);
+    let mut pages = Pages::new(
+        &call.store,
+        seal.table,
+        before,
+        seal.last_id,
+        View::Statement,
+    );
     while pages.next(|rows, row| match seal.table {
         Table::Events => {
             let event = rows::event(rows, row);

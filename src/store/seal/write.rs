@@ -136,20 +136,18 @@ fn last_sealed(call: &Call, table: Table) -> i64 {
 /// The last number that anybody has drawn for a row of the table.
 fn last_drawn(call: &Call, table: Table) -> Result<i64> {
     let (name, id) = rows::names(table);
-    let sql = "SELECT pg_sequence_last_value(s.seqrelid), s.seqcache, s.seqincrement FROM pg_sequence s
+    let sql = "SELECT s.seqrelid::regclass::text, s.seqcache, s.seqincrement FROM pg_sequence s
                WHERE s.seqrelid = pg_get_serial_sequence($1, $2)::regclass";
-    let args = [
-        call.store.sql(&format!("@s@.{name}")).into(),
-        id.into(),
-    ];
-    let (last, cache, increment): (Option<i64>, Option<i64>, Option<i64>) =
-        call.sql(|session| {
-            let rows = session.write(sql, &args);
-            (rows.get(0, 1), rows.get(0, 2), rows.get(0, 3))
-        });
-    let Some((cache, increment)) = cache.zip(increment) else {
-        return Err(Error::state(format!("column {id} of {name} is no identity"))
-            .hint("The tables of the store were altered: memory_check_integrity() tells how."));
+    let args = [call.store.sql(&format!("@s@.{name}")).into(), id.into()];
+    let found: Option<(String, i64, i64)> = call.sql(|session| {
+        let rows = session.write(sql, &args);
+        Some((rows.get(0, 1)?, rows.get(0, 2)?, rows.get(0, 3)?))
+    });
+    let Some((sequence, cache, increment)) = found else {
+        return Err(
+            Error::state(format!("column {id} of {name} is no identity"))
+                .hint("The tables of the store were altered: memory_check_integrity() tells how."),
+        );
     };
     // A session would use numbers that it keeps, long after they were passed.
     if cache != 1 || increment < 1 {
@@ -160,7 +158,8 @@ fn last_drawn(call: &Call, table: Table) -> Result<i64> {
             "Run ALTER TABLE {name} ALTER COLUMN {id} SET CACHE 1 SET INCREMENT 1, and let all sessions reconnect."
         )));
     }
-    Ok(last.unwrap_or(i64::MIN))
+    let sql = format!("SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}");
+    Ok(call.sql(|session| session.once_with(&sql, &[]).required(0, 1)))
 }
 
 struct Chain<'a> {

@@ -119,7 +119,12 @@ fn print(report: &ExportReport, options: &Verify, output: &mut impl Write) -> io
         erased += batch.erased_rows;
         more += batch.more_faults;
         for fault in &batch.faults {
-            writeln!(output, "{}, seal {}: {fault}", batch.table.name(), batch.number)?;
+            writeln!(
+                output,
+                "{}, seal {}: {fault}",
+                batch.table.name(),
+                batch.number
+            )?;
         }
         if batch.verdict == memory_core::seal::Verdict::Unverifiable {
             writeln!(

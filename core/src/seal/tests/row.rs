@@ -94,10 +94,7 @@ fn a_secret_is_proven_by_its_commitment_alone() {
     };
     assert_ne!(both.leaf(), open.leaf());
     // Another row's blind is another.
-    assert_ne!(
-        Blind::new([3; 32]).of_row(1),
-        Blind::new([3; 32]).of_row(2)
-    );
+    assert_ne!(Blind::new([3; 32]).of_row(1), Blind::new([3; 32]).of_row(2));
 
     // Becoming secret is the one change there is.
     let mut secret = masked.clone();
