@@ -10,11 +10,9 @@ use memory_core::container::Manifest;
 use serde_json::{Value, json};
 use support::Sql;
 use support::backup::{
-    SECRET, TABLES, backup, contents, database, decrypt, file, furnish, granted, key, listed, name,
-    noticing, open_contents, restore, rows, stranger, vault,
+    FULL, SECRET, TABLES, backup, contents, database, decrypt, file, furnish, granted, key, listed,
+    name, noticing, open_contents, restore, rows, stranger, vault,
 };
-
-const FULL: &str = ", include_sensitive => true, confirm_sensitive => true";
 
 #[test]
 fn bk_2_what_comes_back_to_an_empty_database_is_what_was_there() {
