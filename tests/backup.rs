@@ -47,6 +47,21 @@ fn bk_2_what_comes_back_to_an_empty_database_is_what_was_there() {
 }
 
 #[test]
+fn bk_2_what_came_back_passes_the_integrity_check_as_what_was_there_does() {
+    let mut sql = database().connect();
+    furnish(&mut sql);
+    let name = name();
+    backup(&mut sql, &name, FULL);
+    let mut other = vault().database().connect();
+    restore(&mut other, &name, ", confirm_sensitive => true");
+
+    let check = "SELECT check_name || ' ' || status || ' ' || issues FROM memory_check_integrity() ORDER BY 1";
+    let before: Vec<String> = sql.column(check, &[]);
+    assert!(before.len() > 10, "{before:?}");
+    assert_eq!(other.column::<String>(check, &[]), before);
+}
+
+#[test]
 fn bk_2_a_backup_without_secrets_brings_all_the_rest() {
     let original = database();
     let mut sql = original.connect();
