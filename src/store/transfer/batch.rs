@@ -170,7 +170,8 @@ pub fn distinct(items: Vec<Item>, policy: OnConflict, tally: &mut Tally) -> Resu
                 }
             }
         }
-        let elsewhere = |place: usize| same_id != Some(place);
+        let elsewhere =
+            |place: usize| same_id != Some(place);
         let equal = item
             .held_hash()
             .and_then(|hash| hashes.get(&hash).copied())

@@ -71,7 +71,11 @@ pub fn args<'i>(
     renewed: &HashSet<String>,
 ) -> Vec<Arg> {
     let texts = |of: &dyn Fn(&'i Item) -> Option<&'i str>| -> Arg {
-        items.clone().map(of).collect::<Vec<Option<&str>>>().into()
+        items
+            .clone()
+            .map(of)
+            .collect::<Vec<Option<&str>>>()
+            .into()
     };
     let hashes = |of: &dyn Fn(&Item) -> Option<[u8; 32]>| -> Arg {
         items
@@ -80,8 +84,9 @@ pub fn args<'i>(
             .collect::<Vec<_>>()
             .into()
     };
-    let flags =
-        |of: &dyn Fn(&Item) -> bool| -> Arg { items.clone().map(of).collect::<Vec<bool>>().into() };
+    let flags = |of: &dyn Fn(&Item) -> bool| -> Arg {
+        items.clone().map(of).collect::<Vec<bool>>().into()
+    };
     let numbers =
         |of: &dyn Fn(&Item) -> i32| -> Arg { items.clone().map(of).collect::<Vec<i32>>().into() };
     let shared: Vec<Option<String>> = items
