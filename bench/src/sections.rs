@@ -5,6 +5,8 @@ mod add_many;
 mod backup;
 mod embed;
 mod hybrid_search;
+mod import;
+mod integrity;
 mod learning;
 mod restore;
 mod session_memory;
@@ -57,6 +59,9 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
         let database = store::loaded(&server, "wide", &corpus)?;
         vector_search::wide(&mut database.connect()?, &corpus, options, &mut report)?;
     }
+    if options.wants(Section::Import) {
+        import::measure(&server, &source, options, &mut report)?;
+    }
     if options.wants(Section::Embed) {
         progress("embedding");
         embed::measure(&server, &source, options, &mut report)?;
@@ -78,10 +83,11 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 7] = [
+const OF_NARROW_STORE: [Section; 8] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
+    Section::Integrity,
     Section::Backup,
     Section::Restore,
     Section::Add,
@@ -116,6 +122,9 @@ fn narrow_store(
     }
     if options.wants(Section::Playbook) {
         learning::playbook(&mut client, &corpus, options, report)?;
+    }
+    if options.wants(Section::Integrity) {
+        integrity::measure(&mut client, &corpus, report)?;
     }
     drop(client);
     if options.wants(Section::Backup) {

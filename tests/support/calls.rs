@@ -64,6 +64,10 @@ pub const TOUCHING: &[&str] = &["SELECT memory_touch('{ID}'AGENT PROJECT)"];
 pub const ADMINISTERING: &[&str] = &[
     "SELECT memory_reveal('ID', 'reason' PROJECT)",
     "SELECT memory_forget(ids => '{ID}', reason => 'reason' PROJECT)",
+    "SELECT memory_export('jsonl' PROJECT)",
+    "SELECT memory_import('{}' PROJECT)",
+    "SELECT memory_import_document('' PROJECT)",
+    "SELECT memory_import_inbox('memory_ext' PROJECT)",
     "SELECT memory_grant('postgres', 'NAME')",
     "SELECT memory_revoke('postgres', 'NAME')",
 ];

@@ -10,6 +10,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::spi::Planning;
 use crate::store::access::Call;
+use crate::store::content_policy;
 use crate::store::embedder::Embedder;
 use crate::store::memory::MAX_NAME_BYTES;
 
@@ -84,6 +85,7 @@ impl<'c> Rules<'c> {
             .detail("Nothing was imported.")
             .hint("Raise memory_ext.max_content_bytes."));
         }
+        self.redacted(place, record)?;
         if !self.types.contains(record.memory_type.as_ref()) {
             let reason = format!("is {:?}, which is no type of this store", record.memory_type);
             return Err(refuse("memory_type", &reason)
@@ -101,6 +103,17 @@ impl<'c> Rules<'c> {
             Some(vector) if !self.drops_vectors() => self.check_vector(place, record, vector),
             _ => Ok(()),
         }
+    }
+
+    /// The content as the policies let it in, if it is not to stay as it is: the trigger leaves that to who imports.
+    pub fn redacted(&self, place: Place, record: &Record<'_>) -> Result<Option<String>> {
+        if record.is_sensitive || !content_policy::is_on() {
+            return Ok(None);
+        }
+        let screened =
+            content_policy::screen("field \"content\":", record.content.to_string(), false)
+                .map_err(|error| error.at(place.of(&record.id)))?;
+        Ok(screened.redacted.then_some(screened.content))
     }
 
     fn check_vector(&self, place: Place, record: &Record<'_>, vector: &[f32]) -> Result<()> {
