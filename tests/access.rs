@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use support::agents::{ALICE_SEES, three_agents};
 use support::calls::{
-    ADMINISTERING, BACKING_UP, OWNING, READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1, TOUCHING,
-    WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
+    ADMINISTERING, BACKING_UP, OWNING, READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1,
+    TOUCHING, WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
 };
 use support::{Sql, cluster, database, granted, role, store_hash};
 

@@ -76,10 +76,18 @@ fn se_3_a_selective_backup_decrypts_to_nothing_secret() {
 
     let text = decrypt(&file(&selective), &key());
 
-    assert!(text.contains("words of one, changed"), "it holds what is open");
+    assert!(
+        text.contains("words of one, changed"),
+        "it holds what is open"
+    );
     assert!(!text.contains(SECRET), "it holds a secret");
     assert!(decrypt(&file(&full), &key()).contains(SECRET));
-    for table in ["memory_history", "memory_usage", "vote_history", "vote_changes"] {
+    for table in [
+        "memory_history",
+        "memory_usage",
+        "vote_history",
+        "vote_changes",
+    ] {
         let ids: BTreeSet<String> = rows(&file(&selective), &key(), table)
             .iter()
             .map(|row| row["memory_id"].as_str().expect("an id").to_owned())
@@ -97,7 +105,11 @@ fn se_3_a_selective_backup_decrypts_to_nothing_secret() {
     for path in [file(&full), file(&format!("{full}.manifest.json"))] {
         let bytes = fs::read(path).expect("a file");
         for words in [SECRET, "words of", "colour"] {
-            assert!(!bytes.windows(words.len()).any(|window| window == words.as_bytes()));
+            assert!(
+                !bytes
+                    .windows(words.len())
+                    .any(|window| window == words.as_bytes())
+            );
         }
     }
 }
@@ -120,11 +132,17 @@ fn bk_6_secrets_are_backed_up_and_restored_on_confirmation_only() {
             .hints("confirm_sensitive => true")
             .well_formed();
     }
-    sql.refused("SELECT * FROM memory_backup_stream(include_sensitive => true)", &[])
-        .is("22023");
+    sql.refused(
+        "SELECT * FROM memory_backup_stream(include_sensitive => true)",
+        &[],
+    )
+    .is("22023");
     assert!(!file(&name).exists());
     // Confirming alone includes nothing.
-    assert_eq!(backup(&mut sql, &name, ", confirm_sensitive => true")["includes_sensitive"], false);
+    assert_eq!(
+        backup(&mut sql, &name, ", confirm_sensitive => true")["includes_sensitive"],
+        false
+    );
 
     let full = support::backup::name();
     backup(&mut sql, &full, FULL);
@@ -146,13 +164,14 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
     furnish(&mut sql);
     let whole = name();
     backup(&mut sql, &whole, "");
-    let before = contents(&mut sql);
     let calls = |arguments: &str| {
         [
             format!("SELECT memory_backup('{}'{arguments})", name()),
             format!("SELECT * FROM memory_backup_stream(verbose => false{arguments})"),
             format!("SELECT memory_backup_verify('{whole}'{arguments})"),
-            format!("SELECT memory_backup_rotate('{whole}', new_passphrase => 'a new one'{arguments})"),
+            format!(
+                "SELECT memory_backup_rotate('{whole}', new_passphrase => 'a new one'{arguments})"
+            ),
             format!("SELECT memory_restore('{whole}'{arguments})"),
             format!("SELECT memory_restore('{whole}', dry_run => true{arguments})"),
             format!("SELECT memory_restore_stream('pg_class'{arguments})"),
@@ -162,15 +181,22 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
     let (_, mut reader) = granted(&database, "other", "read");
     let (_, mut writer) = granted(&database, "other", "write");
     let (_, mut admin) = granted(&database, "other", "admin");
+    let before = contents(&mut sql);
     for client in [&mut nobody, &mut reader, &mut writer] {
         for arguments in ["", ", project_id => 'other'", ", project_id => 'default'"] {
-            for call in calls(arguments).iter().filter(|call| !call.contains("pg_class")) {
+            for call in calls(arguments)
+                .iter()
+                .filter(|call| !call.contains("pg_class"))
+            {
                 client.refused(call, &[]).is("42501").helps().well_formed();
             }
         }
     }
     for arguments in ["", ", project_id => 'default'"] {
-        for call in calls(arguments).iter().filter(|call| !call.contains("pg_class")) {
+        for call in calls(arguments)
+            .iter()
+            .filter(|call| !call.contains("pg_class"))
+        {
             admin.refused(call, &[]).is("42501").helps().well_formed();
         }
     }
@@ -182,10 +208,20 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
     let mine = name();
     let made = backup(&mut admin, &mine, ", project_id => 'other'");
     assert_eq!(made["project"], "other");
-    let verified: Value = admin.one(&format!("SELECT memory_backup_verify('{mine}', project_id => 'other')"), &[]);
+    let verified: Value = admin.one(
+        &format!("SELECT memory_backup_verify('{mine}', project_id => 'other')"),
+        &[],
+    );
     assert_eq!(verified["counts"], made["counts"]);
-    let foreign: Value = admin.one(&format!("SELECT memory_backup_verify('{whole}', project_id => 'other')"), &[]);
-    assert_eq!(foreign["counts"], Value::Null, "how much others have is not theirs to know: {foreign}");
+    let foreign: Value = admin.one(
+        &format!("SELECT memory_backup_verify('{whole}', project_id => 'other')"),
+        &[],
+    );
+    assert_eq!(
+        foreign["counts"],
+        Value::Null,
+        "how much others have is not theirs to know: {foreign}"
+    );
 }
 
 #[test]
@@ -206,14 +242,22 @@ fn c17_a_projects_backup_holds_that_project_only() {
     assert_eq!(made["counts"]["memory_models"], 1, "{made}");
     for table in TABLES {
         for row in rows(&path, &key(), table) {
-            assert!(row.get("project_id").is_none_or(|project| project == "other"), "{table}: {row}");
+            assert!(
+                row.get("project_id")
+                    .is_none_or(|project| project == "other"),
+                "{table}: {row}"
+            );
         }
     }
     for table in ["memory_types", "memory_grants", "memory_maintenance_runs"] {
         assert_eq!(made["counts"].get(table), None, "{made}");
     }
     // A project that nobody has used is a backup too.
-    let empty = backup(&mut sql, &support::backup::name(), ", project_id => 'it''s new'");
+    let empty = backup(
+        &mut sql,
+        &support::backup::name(),
+        ", project_id => 'it''s new'",
+    );
     assert_eq!(empty["counts"]["memories"], 0);
 }
 
@@ -223,19 +267,37 @@ fn bk_5_a_dry_run_writes_nothing_and_tells_what_a_backup_would_hold() {
     let mut sql = database.connect();
     furnish(&mut sql);
     let name = name();
-    let before = (contents(&mut sql), sql.one::<i64>("SELECT count(*) FROM memory_events", &[]));
+    let before = (
+        contents(&mut sql),
+        sql.one::<i64>("SELECT count(*) FROM memory_events", &[]),
+    );
 
     let dry = backup(&mut sql, &name, ", dry_run => true");
 
-    assert_eq!((contents(&mut sql), sql.one::<i64>("SELECT count(*) FROM memory_events", &[])), before);
+    assert_eq!(
+        (
+            contents(&mut sql),
+            sql.one::<i64>("SELECT count(*) FROM memory_events", &[])
+        ),
+        before
+    );
     assert_eq!(dry["dry_run"], true);
-    assert_eq!(listed(vault()).iter().filter(|file| file.contains(&name)).count(), 0);
+    assert_eq!(
+        listed(vault())
+            .iter()
+            .filter(|file| file.contains(&name))
+            .count(),
+        0
+    );
     let made = backup(&mut sql, &name, "");
     assert_eq!(made["dry_run"], false);
     assert_eq!(dry["counts"], made["counts"]);
     assert_eq!(dry["size"], made["size"]);
-    sql.refused(&format!("SELECT memory_backup('{name}', dry_run => true)"), &[])
-        .is("58P02");
+    sql.refused(
+        &format!("SELECT memory_backup('{name}', dry_run => true)"),
+        &[],
+    )
+    .is("58P02");
 }
 
 #[test]
@@ -253,9 +315,16 @@ fn a_verbose_backup_and_restore_tell_of_each_table() {
     }
     restore(&mut sql, &name, ", verbose => true");
     let told: Vec<String> = std::mem::take(&mut *heard.lock().expect("not poisoned"));
-    assert!(told.contains(&"NOTICE: memories: 0 inserted, 0 updated, 0 removed".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"NOTICE: memories: 0 inserted, 0 updated, 0 removed".to_owned()),
+        "{told:?}"
+    );
     backup(&mut sql, &support::backup::name(), "");
-    assert_eq!(*heard.lock().expect("not poisoned"), [""; 0], "no word where none is asked for");
+    assert_eq!(
+        *heard.lock().expect("not poisoned"),
+        [""; 0],
+        "no word where none is asked for"
+    );
 }
 
 #[test]
@@ -279,19 +348,39 @@ fn what_was_made_is_in_the_report_the_manifest_the_events_and_the_log() {
     assert_eq!(made["size"], manifest.size);
     assert!(manifest.encrypted && !manifest.includes_sensitive);
     let verified: Value = sql.one(&format!("SELECT memory_backup_verify('{name}')"), &[]);
-    for member in ["backup_id", "created_at", "size", "sha256", "counts", "includes_sensitive", "project"] {
+    for member in [
+        "backup_id",
+        "created_at",
+        "size",
+        "sha256",
+        "counts",
+        "includes_sensitive",
+        "project",
+    ] {
         assert_eq!(verified[member], made[member], "{member}");
     }
-    assert_eq!((&verified["has_manifest"], &verified["key"]), (&json!(true), &json!("raw")));
-    assert_eq!((&verified["embedder"], &verified["dimensions"]), (&json!("hash"), &json!(384)));
+    assert_eq!(
+        (&verified["has_manifest"], &verified["key"]),
+        (&json!(true), &json!("raw"))
+    );
+    assert_eq!(
+        (&verified["embedder"], &verified["dimensions"]),
+        (&json!("hash"), &json!(384))
+    );
 
-    let payload: Value = sql.one("SELECT payload FROM memory_events WHERE event = 'backup' AND role = 'postgres'", &[]);
+    let payload: Value = sql.one(
+        "SELECT payload FROM memory_events WHERE event = 'backup' AND role = 'postgres'",
+        &[],
+    );
     assert_eq!(payload["backup_id"], made["backup_id"]);
     assert_eq!(payload["counts"], made["counts"]);
     assert_eq!(payload["path"], name.as_str());
     let log = vault().log();
     let id = made["backup_id"].as_str().expect("an id");
-    assert!(log.lines().any(|line| line.contains(id) && line.contains("made backup")));
+    assert!(
+        log.lines()
+            .any(|line| line.contains(id) && line.contains("made backup"))
+    );
 }
 
 fn sha256(sql: &mut postgres::Client, bytes: &[u8]) -> String {
@@ -335,19 +424,38 @@ fn a_backup_is_of_one_snapshot_while_others_write() {
         let ids = |table: &str, column: &str| -> BTreeSet<String> {
             rows(&path, &key(), table)
                 .iter()
-                .filter_map(|row| row[column].as_str().filter(|value| value.starts_with("pair-")))
+                .filter_map(|row| {
+                    row[column]
+                        .as_str()
+                        .filter(|value| value.starts_with("pair-"))
+                })
                 .map(str::to_owned)
                 .collect()
         };
         let pairs = ids("memories", "id");
-        assert_eq!(pairs, ids("memory_key_aliases", "key"), "memories and aliases of one snapshot");
+        assert_eq!(
+            pairs,
+            ids("memory_key_aliases", "key"),
+            "memories and aliases of one snapshot"
+        );
         let number = |table: &str, column: &str, value: &str| -> Value {
-            let found = rows(&path, &key(), table).into_iter().find(|row| row[column] == value).expect("a row");
-            serde_json::from_str::<Value>(found["metadata"].as_str().expect("metadata")).expect("JSON")["n"].clone()
+            let found = rows(&path, &key(), table)
+                .into_iter()
+                .find(|row| row[column] == value)
+                .expect("a row");
+            serde_json::from_str::<Value>(found["metadata"].as_str().expect("metadata"))
+                .expect("JSON")["n"]
+                .clone()
         };
-        assert_eq!(number("memories", "id", "left"), number("session_progress", "session_id", "right"));
+        assert_eq!(
+            number("memories", "id", "left"),
+            number("session_progress", "session_id", "right")
+        );
         assert_eq!(number("memories", "id", "left"), pairs.len());
-        let versions = rows(&path, &key(), "memory_history").iter().filter(|row| row["memory_id"] == "left").count();
+        let versions = rows(&path, &key(), "memory_history")
+            .iter()
+            .filter(|row| row["memory_id"] == "left")
+            .count();
         assert_eq!(versions, pairs.len(), "and its versions");
         sizes.insert(pairs.len());
     }
@@ -389,18 +497,26 @@ fn the_sessions_settings_make_no_difference() {
     let empty = vault().database();
     let mut reader = empty.connect();
     reader.run(odd);
-    reader.run(&format!("SELECT memory_restore('{name}', confirm_sensitive => true)"));
+    reader.run(&format!(
+        "SELECT memory_restore('{name}', confirm_sensitive => true)"
+    ));
     let kept: String = writer.one("SELECT current_setting('DateStyle') || current_setting('extra_float_digits') || current_setting('TimeZone')", &[]);
 
     assert_eq!(contents(&mut empty.connect()), before);
-    assert_eq!(kept, "SQL, DMY-15Asia/Kathmandu", "the session has its settings back");
+    assert_eq!(
+        kept, "SQL, DMY-15Asia/Kathmandu",
+        "the session has its settings back"
+    );
 }
 
 #[test]
 fn what_a_policy_found_in_a_memory_comes_back() {
     let mut sql = database().connect();
     sql.run("SET memory_ext.pii_policy = 'flag'; SELECT memory_add('mail bob@example.org', id => 'flagged'); RESET memory_ext.pii_policy");
-    let flags: Vec<String> = sql.one("SELECT content_flags FROM memories WHERE id = 'flagged'", &[]);
+    let flags: Vec<String> = sql.one(
+        "SELECT content_flags FROM memories WHERE id = 'flagged'",
+        &[],
+    );
     assert!(!flags.is_empty());
     let name = name();
     backup(&mut sql, &name, "");
@@ -410,7 +526,12 @@ fn what_a_policy_found_in_a_memory_comes_back() {
     other.run("SET memory_ext.pii_policy = 'redact'");
     restore(&mut other, &name, "");
 
-    let row = other.query_one("SELECT content, content_flags FROM memories WHERE id = 'flagged'", &[]).expect("it came back");
+    let row = other
+        .query_one(
+            "SELECT content, content_flags FROM memories WHERE id = 'flagged'",
+            &[],
+        )
+        .expect("it came back");
     assert_eq!(row.get::<_, String>(0), "mail bob@example.org");
     assert_eq!(row.get::<_, Vec<String>>(1), flags);
 }
@@ -428,7 +549,12 @@ fn seals_caches_lines_to_import_and_migrations_are_not_backed_up() {
 
     let made = backup(&mut sql, &name(), FULL);
 
-    let mut held: Vec<String> = made["counts"].as_object().expect("counts").keys().cloned().collect();
+    let mut held: Vec<String> = made["counts"]
+        .as_object()
+        .expect("counts")
+        .keys()
+        .cloned()
+        .collect();
     held.extend(left_out);
     held.sort();
     // A table that comes later has to be thought about: is it worth keeping?

@@ -34,7 +34,10 @@ fn originals() -> &'static Originals {
             let name = name();
             backup(&mut sql, &name, "");
             let manifest = file(&format!("{name}.manifest.json"));
-            (fs::read(file(&name)).expect("a backup"), fs::read(manifest).expect("a manifest"))
+            (
+                fs::read(file(&name)).expect("a backup"),
+                fs::read(manifest).expect("a manifest"),
+            )
         });
         Originals {
             backup: one.0,
@@ -78,22 +81,43 @@ impl Target {
         }
         let verified = sql.refused(&format!("SELECT memory_backup_verify('{name}')"), &[]);
         let refusal = sql.refused(&format!("SELECT memory_restore('{name}')"), &[]);
-        assert_eq!((&verified.sqlstate, &verified.message), (&refusal.sqlstate, &refusal.message));
+        assert_eq!(
+            (&verified.sqlstate, &verified.message),
+            (&refusal.sqlstate, &refusal.message)
+        );
         refusal.well_formed()
     }
 
     fn refuses(&mut self, what: &str, backup: &[u8], manifest: Option<&[u8]>) {
         let refusal = self.refusal(backup, manifest);
-        assert_eq!((refusal.sqlstate.as_str(), refusal.message.as_str()), ("22000", CONSTANT), "{what}");
-        assert_eq!((refusal.detail.as_str(), refusal.hint.as_str()), ("", ""), "{what}");
+        assert_eq!(
+            (refusal.sqlstate.as_str(), refusal.message.as_str()),
+            ("22000", CONSTANT),
+            "{what}"
+        );
+        assert_eq!(
+            (refusal.detail.as_str(), refusal.hint.as_str()),
+            ("", ""),
+            "{what}"
+        );
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert_eq!(store_hash(&mut self.sql), self.before, "nothing was written");
-            assert_eq!(self.sql.one::<i64>("SELECT count(*) FROM pg_class WHERE relpersistence = 't'", &[]), 0);
+            assert_eq!(
+                store_hash(&mut self.sql),
+                self.before,
+                "nothing was written"
+            );
+            assert_eq!(
+                self.sql.one::<i64>(
+                    "SELECT count(*) FROM pg_class WHERE relpersistence = 't'",
+                    &[]
+                ),
+                0
+            );
         }
     }
 }
@@ -105,7 +129,10 @@ fn bk_9_a_flipped_bit_anywhere_in_the_file_is_refused() {
     let length = originals.backup.len();
     let mut random = Random::seeded(9);
     // All of the frame of the envelope, and of the ends of header and file; elsewhere by chance.
-    let mut offsets: Vec<usize> = (0..24).chain(ENVELOPE - 2..ENVELOPE + 8).chain(length - 24..length).collect();
+    let mut offsets: Vec<usize> = (0..24)
+        .chain(ENVELOPE - 2..ENVELOPE + 8)
+        .chain(length - 24..length)
+        .collect();
     offsets.extend((24..ENVELOPE).step_by(41));
     offsets.extend((0..120).map(|_| ENVELOPE + random.below(length - ENVELOPE)));
     for offset in offsets {
@@ -114,8 +141,19 @@ fn bk_9_a_flipped_bit_anywhere_in_the_file_is_refused() {
         let manifest = (offset % 2 == 0).then_some(originals.manifest.as_slice());
         match offset {
             // Whether it is a backup, and of which format, needs no key.
-            0..8 => drop(target.refusal(&damaged, manifest).is("22000").says("is not a backup of memory_ext")),
-            8..10 => drop(target.refusal(&damaged, manifest).is("55000").says("format version").helps()),
+            0..8 => drop(
+                target
+                    .refusal(&damaged, manifest)
+                    .is("22000")
+                    .says("is not a backup of memory_ext"),
+            ),
+            8..10 => drop(
+                target
+                    .refusal(&damaged, manifest)
+                    .is("55000")
+                    .says("format version")
+                    .helps(),
+            ),
             _ => target.refuses(&format!("byte {offset} of {length}"), &damaged, manifest),
         }
     }
@@ -153,17 +191,33 @@ fn bk_11_a_truncated_or_longer_file_is_refused() {
     let mut random = Random::seeded(11);
     target.refusal(&[], None).is("22000").says("is empty");
     for length in [1, 7, 8, 9, 10, 500, ENVELOPE - 1] {
-        let refusal = target.refusal(&whole[..length], Some(&originals.manifest)).is("22000");
-        assert!(refusal.message.contains("ends after") || refusal.message.contains("not a backup"), "{refusal:?}");
+        let refusal = target
+            .refusal(&whole[..length], Some(&originals.manifest))
+            .is("22000");
+        assert!(
+            refusal.message.contains("ends after") || refusal.message.contains("not a backup"),
+            "{refusal:?}"
+        );
     }
-    let mut lengths: Vec<usize> = vec![ENVELOPE, ENVELOPE + 1, ENVELOPE + 4, whole.len() - 17, whole.len() - 16, whole.len() - 1];
+    let mut lengths: Vec<usize> = vec![
+        ENVELOPE,
+        ENVELOPE + 1,
+        ENVELOPE + 4,
+        whole.len() - 17,
+        whole.len() - 16,
+        whole.len() - 1,
+    ];
     lengths.extend((0..40).map(|_| ENVELOPE + random.below(whole.len() - ENVELOPE)));
     lengths.extend(chunks(whole).iter().map(|chunk| chunk.start));
     for length in lengths {
         target.refuses(&format!("{length} bytes"), &whole[..length], None);
     }
     for more in [&b"\0"[..], b"\0\0\0\0", &[0; 2000], whole] {
-        target.refuses(&format!("{} bytes more", more.len()), &[whole, more].concat(), None);
+        target.refuses(
+            &format!("{} bytes more", more.len()),
+            &[whole, more].concat(),
+            None,
+        );
     }
 }
 
@@ -182,7 +236,8 @@ fn long() -> [Vec<u8>; 2] {
 
 /// Where the chunks lie, with their lengths in front.
 fn chunks(backup: &[u8]) -> Vec<Range<usize>> {
-    let number = |at: usize| u32::from_be_bytes(backup[at..at + 4].try_into().expect("four bytes")) as usize;
+    let number =
+        |at: usize| u32::from_be_bytes(backup[at..at + 4].try_into().expect("four bytes")) as usize;
     let mut at = ENVELOPE + 4 + number(ENVELOPE) + 16;
     let mut chunks = Vec::new();
     while at < backup.len() {
@@ -205,7 +260,9 @@ fn bk_12_chunks_that_are_reordered_repeated_left_out_or_spliced_are_refused() {
     let last = mine.len() - 1;
     let arranged = |order: &[usize]| {
         let start = one[..places[0].start].to_vec();
-        order.iter().fold(start, |file, index| [file, mine[*index].clone()].concat())
+        order
+            .iter()
+            .fold(start, |file, index| [file, mine[*index].clone()].concat())
     };
     let all: Vec<usize> = (0..mine.len()).collect();
     assert_eq!(arranged(&all), one, "the test puts it together as it was");
@@ -218,9 +275,15 @@ fn bk_12_chunks_that_are_reordered_repeated_left_out_or_spliced_are_refused() {
         ("two swapped", changed(|order| order.swap(0, 1))),
         ("one repeated", changed(|order| order.insert(1, 1))),
         ("the first left out", changed(|order| drop(order.remove(0)))),
-        ("one in the middle left out", changed(|order| drop(order.remove(1)))),
+        (
+            "one in the middle left out",
+            changed(|order| drop(order.remove(1))),
+        ),
         ("the last left out", changed(|order| drop(order.pop()))),
-        ("the last twice", changed(|order| order.push(order[order.len() - 1]))),
+        (
+            "the last twice",
+            changed(|order| order.push(order[order.len() - 1])),
+        ),
         ("the last only", arranged(&[last])),
         ("none", arranged(&[])),
     ] {
@@ -235,17 +298,31 @@ fn bk_12_chunks_that_are_reordered_repeated_left_out_or_spliced_are_refused() {
     let body_of_other = [&one[..ENVELOPE], &two[ENVELOPE..]].concat();
     target.refuses("the body of another backup", &body_of_other, None);
     let header_of_other = [&two[..chunks(&two)[0].start], &one[places[0].start..]].concat();
-    target.refuses("envelope and header of another backup", &header_of_other, None);
+    target.refuses(
+        "envelope and header of another backup",
+        &header_of_other,
+        None,
+    );
 }
 
 /// The file with its header's JSON edited, as somebody without the key can.
 fn with_header(backup: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
-    let length = u32::from_be_bytes(backup[ENVELOPE..ENVELOPE + 4].try_into().expect("four bytes")) as usize;
+    let length = u32::from_be_bytes(
+        backup[ENVELOPE..ENVELOPE + 4]
+            .try_into()
+            .expect("four bytes"),
+    ) as usize;
     let json = std::str::from_utf8(&backup[ENVELOPE + 4..ENVELOPE + 4 + length]).expect("JSON");
     let edited = edit(json);
     assert_ne!(edited, json, "the edit finds its place");
     let length_now = u32::try_from(edited.len()).expect("short").to_be_bytes();
-    [&backup[..ENVELOPE], &length_now, edited.as_bytes(), &backup[ENVELOPE + 4 + length..]].concat()
+    [
+        &backup[..ENVELOPE],
+        &length_now,
+        edited.as_bytes(),
+        &backup[ENVELOPE + 4 + length..],
+    ]
+    .concat()
 }
 
 #[test]
@@ -253,13 +330,19 @@ fn bk_13_an_edited_header_or_manifest_is_refused() {
     let originals = originals();
     let mut target = Target::new();
     for (from, to) in [
-        ("\"includes_sensitive\":false", "\"includes_sensitive\":true"),
+        (
+            "\"includes_sensitive\":false",
+            "\"includes_sensitive\":true",
+        ),
         ("\"project\":null", "\"project\":\"default\""),
         ("\"store_version\":\"2", "\"store_version\":\"1"),
         ("\"chunk_size\":1048576", "\"chunk_size\":1048577"),
         ("AES-256-GCM", "AES-128-GCM"),
         ("\"backup_id\":\"", "\"backup_id\":\"0"),
-        ("{\"table\":\"memory_grants\"", "{\"table\":\"memory_Grants\""),
+        (
+            "{\"table\":\"memory_grants\"",
+            "{\"table\":\"memory_Grants\"",
+        ),
         ("{\"backup_id\"", "{ \"backup_id\""),
     ] {
         let edited = with_header(&originals.backup, |json| json.replacen(from, to, 1));
@@ -269,7 +352,10 @@ fn bk_13_an_edited_header_or_manifest_is_refused() {
     let text = std::str::from_utf8(&originals.manifest).expect("UTF-8");
     for (from, to) in [
         ("\"encrypted\": true", "\"encrypted\": false"),
-        ("\"includes_sensitive\": false", "\"includes_sensitive\": true"),
+        (
+            "\"includes_sensitive\": false",
+            "\"includes_sensitive\": true",
+        ),
         ("\"project\": null", "\"project\": \"default\""),
         ("\"format\": 1", "\"format\": 2"),
         ("\"rows\": 1", "\"rows\": 2"),
@@ -284,7 +370,11 @@ fn bk_13_an_edited_header_or_manifest_is_refused() {
     json.as_object_mut().expect("an object").remove("mac");
     let unsigned = serde_json::to_string_pretty(&json).expect("JSON") + "\n";
     target.refuses("no mac", &originals.backup, Some(unsigned.as_bytes()));
-    target.refuses("another backup", &originals.other, Some(&originals.manifest));
+    target.refuses(
+        "another backup",
+        &originals.other,
+        Some(&originals.manifest),
+    );
 }
 
 #[test]
@@ -294,7 +384,11 @@ fn bk_14_a_wrong_key_is_the_same_error_as_damage() {
     put(&target.name, &originals.backup);
     let with_passphrase = name();
     let mut sql = database().connect();
-    backup(&mut sql, &with_passphrase, ", passphrase => 'correct horse'");
+    backup(
+        &mut sql,
+        &with_passphrase,
+        ", passphrase => 'correct horse'",
+    );
     put("other.key", "ab".repeat(32).as_bytes());
     let (raw, phrase) = (target.name.clone(), with_passphrase);
     for (file, arguments) in [
@@ -303,17 +397,35 @@ fn bk_14_a_wrong_key_is_the_same_error_as_damage() {
         (&phrase, ", passphrase => 'correct horse '"),
     ] {
         for function in ["memory_restore", "memory_backup_verify"] {
-            let refusal = target.sql.refused(&format!("SELECT {function}('{file}'{arguments})"), &[]);
-            assert_eq!((refusal.sqlstate.as_str(), refusal.message.as_str(), refusal.hint.as_str()), ("22000", CONSTANT, ""));
+            let refusal = target
+                .sql
+                .refused(&format!("SELECT {function}('{file}'{arguments})"), &[]);
+            assert_eq!(
+                (
+                    refusal.sqlstate.as_str(),
+                    refusal.message.as_str(),
+                    refusal.hint.as_str()
+                ),
+                ("22000", CONSTANT, "")
+            );
         }
         target
             .sql
-            .refused(&format!("SELECT memory_backup_rotate('{file}'{arguments}, new_passphrase => 'new')"), &[])
+            .refused(
+                &format!(
+                    "SELECT memory_backup_rotate('{file}'{arguments}, new_passphrase => 'new')"
+                ),
+                &[],
+            )
             .is("22000");
     }
     // Which kind of key it wants is to be seen.
     for (file, arguments, part) in [
-        (&raw, ", passphrase => 'correct horse'", "needs a key of 32 bytes, got a passphrase"),
+        (
+            &raw,
+            ", passphrase => 'correct horse'",
+            "needs a key of 32 bytes, got a passphrase",
+        ),
         (&phrase, "", "needs a passphrase, got a key of 32 bytes"),
     ] {
         target
@@ -324,7 +436,10 @@ fn bk_14_a_wrong_key_is_the_same_error_as_damage() {
             .keeps("correct horse")
             .well_formed();
     }
-    let verified: Value = target.sql.one(&format!("SELECT memory_backup_verify('{phrase}', passphrase => 'correct horse')"), &[]);
+    let verified: Value = target.sql.one(
+        &format!("SELECT memory_backup_verify('{phrase}', passphrase => 'correct horse')"),
+        &[],
+    );
     assert_eq!(verified["key"], "argon2id");
 }
 
@@ -333,7 +448,10 @@ fn sparse(start: &[u8], length: u64) -> (String, PathBuf) {
     let name = name();
     let path = file(&name);
     put(&name, start);
-    let handle = fs::OpenOptions::new().write(true).open(&path).expect("opened");
+    let handle = fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .expect("opened");
     handle.set_len(length).expect("made longer");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("readable");
     (name, path)
@@ -347,10 +465,18 @@ fn garbage_of_any_size_is_refused_at_once() {
     let head = chunks(&originals.backup)[0].start;
     for (what, start, message) in [
         ("zeros", &b""[..], "is not a backup of memory_ext"),
-        ("text", b"-- PostgreSQL database dump", "is not a backup of memory_ext"),
+        (
+            "text",
+            b"-- PostgreSQL database dump",
+            "is not a backup of memory_ext",
+        ),
         ("a zip", b"PK\x03\x04", "is not a backup of memory_ext"),
         ("a name only", b"MEMEXTBK\x00\x01", CONSTANT),
-        ("a backup's envelope", &originals.backup[..ENVELOPE], CONSTANT),
+        (
+            "a backup's envelope",
+            &originals.backup[..ENVELOPE],
+            CONSTANT,
+        ),
         ("a backup's head", &originals.backup[..head], CONSTANT),
         ("a backup", &originals.backup, CONSTANT),
     ] {
@@ -364,14 +490,21 @@ fn garbage_of_any_size_is_refused_at_once() {
                 .says(message)
                 .well_formed();
         }
-        assert!(started.elapsed().as_secs() < 10, "{what}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed().as_secs() < 10,
+            "{what}: {:?}",
+            started.elapsed()
+        );
         fs::remove_file(path).expect("removed");
     }
     let (name, path) = sparse(b"", gigabyte);
     // As the key, and as the manifest.
     target
         .sql
-        .refused(&format!("SELECT memory_backup_verify('{name}', key_file => '{name}')"), &[])
+        .refused(
+            &format!("SELECT memory_backup_verify('{name}', key_file => '{name}')"),
+            &[],
+        )
         .is("22023")
         .says("not a key file");
     let target_name = target.name.clone();
@@ -417,8 +550,11 @@ fn a_key_derivation_that_asks_for_too_much_is_not_begun() {
     let hostile = support::backup::name();
     put(&hostile, &[&envelope, &bytes[ENVELOPE..]].concat());
 
-    sql.refused(&format!("SELECT memory_restore('{hostile}', passphrase => 'correct horse')"), &[])
-        .is("54000")
-        .says("over the limit")
-        .keeps("correct horse");
+    sql.refused(
+        &format!("SELECT memory_restore('{hostile}', passphrase => 'correct horse')"),
+        &[],
+    )
+    .is("54000")
+    .says("over the limit")
+    .keeps("correct horse");
 }

@@ -26,12 +26,19 @@ fn with_admin() -> (Database<'static>, Client, Client) {
 
 /// What the directory of backups has of a name, under any ending or beginning.
 fn traces(name: &str) -> Vec<String> {
-    listed(vault()).into_iter().filter(|file| file.contains(name)).collect()
+    listed(vault())
+        .into_iter()
+        .filter(|file| file.contains(name))
+        .collect()
 }
 
 /// Runs a shell command as the server's user.
 fn sh(script: &str, argument: &Path) {
-    run(vault().server.command("sh").args(["-c", script, "sh"]).arg(argument));
+    run(vault()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(argument));
 }
 
 /// A directory outside the one for backups, where the server could write.
@@ -45,10 +52,14 @@ fn outside() -> PathBuf {
 fn a_path_that_leads_out_of_the_directory_is_refused() {
     let (_database, mut sql, mut admin) = with_admin();
     let away = outside();
-    let (away_text, base) = (away.display().to_string(), folder(vault()).display().to_string());
+    let (away_text, base) = (
+        away.display().to_string(),
+        folder(vault()).display().to_string(),
+    );
     let whole = name();
     backup(&mut sql, &whole, ", project_id => 'default'");
     fs::copy(file(&whole), away.join("there")).expect("copied");
+    fs::set_permissions(away.join("there"), fs::Permissions::from_mode(0o644)).expect("readable");
     sh("mkdir -- \"$1\"", &file("inside"));
     symlink(&away, file("way_out")).expect("a link");
     symlink(away.join("there"), file("link_out")).expect("a link");
@@ -71,39 +82,96 @@ fn a_path_that_leads_out_of_the_directory_is_refused() {
             .hints("pg_write_server_files")
             .well_formed();
     }
-    for path in ["way_out/there", "link_out", "/etc/passwd", &format!("{away_text}/there")] {
-        for function in ["memory_backup_verify", "memory_restore", "memory_backup_rotate"] {
-            let rest = if function == "memory_backup_rotate" { ", new_passphrase => 'new'" } else { "" };
+    for path in [
+        "way_out/there",
+        "link_out",
+        "/etc/passwd",
+        &format!("{away_text}/there"),
+    ] {
+        for function in [
+            "memory_backup_verify",
+            "memory_restore",
+            "memory_backup_rotate",
+        ] {
+            let rest = if function == "memory_backup_rotate" {
+                ", new_passphrase => 'new'"
+            } else {
+                ""
+            };
             admin
-                .refused(&format!("SELECT {function}($1, project_id => 'default'{rest})"), &[&path])
+                .refused(
+                    &format!("SELECT {function}($1, project_id => 'default'{rest})"),
+                    &[&path],
+                )
                 .is("42501")
                 .well_formed();
         }
         admin
-            .refused("SELECT memory_backup_verify($1, key_file => $2, project_id => 'default')", &[&whole, &path])
+            .refused(
+                "SELECT memory_backup_verify($1, key_file => $2, project_id => 'default')",
+                &[&whole, &path],
+            )
             .is("42501");
     }
     // For everybody, whatever they may do.
-    for path in ["../new", "inside/../../new", "inside/../new", "..", &format!("{base}/../new")] {
+    for path in [
+        "../new",
+        "inside/../../new",
+        "inside/../new",
+        "..",
+        &format!("{base}/../new"),
+    ] {
         for client in [&mut admin, &mut sql] {
-            client.refused("SELECT memory_backup($1, project_id => 'default')", &[&path]).is("22023").well_formed();
+            client
+                .refused(
+                    "SELECT memory_backup($1, project_id => 'default')",
+                    &[&path],
+                )
+                .is("22023")
+                .well_formed();
         }
     }
     for path in ["", "/", ".", "inside/", "inside/."] {
-        sql.refused("SELECT memory_backup($1)", &[&path]).is("22023").says("names no file").well_formed();
+        sql.refused("SELECT memory_backup($1)", &[&path])
+            .is("22023")
+            .says("names no file")
+            .well_formed();
     }
     sql.refused("SELECT memory_backup(NULL)", &[]).is("22023");
-    sql.refused("SELECT memory_backup($1)", &[&"x".repeat(300)]).is("22023").says("name");
-    assert_eq!(fs::read_dir(&away).expect("a directory").count(), 1, "nothing was written there");
-    assert_eq!(fs::read_dir(format!("{base}-evil")).expect("a directory").count(), 0);
+    sql.refused("SELECT memory_backup($1)", &[&"x".repeat(300)])
+        .is("22023")
+        .says("name");
+    assert_eq!(
+        fs::read_dir(&away).expect("a directory").count(),
+        1,
+        "nothing was written there"
+    );
+    assert_eq!(
+        fs::read_dir(format!("{base}-evil"))
+            .expect("a directory")
+            .count(),
+        0
+    );
 
     // What stays inside is fine, and so is what a superuser names.
     for path in ["inside/new".to_owned(), format!("{base}/inside/newer")] {
-        admin.query("SELECT memory_backup($1, project_id => 'default')", &[&path]).expect("inside");
+        admin
+            .query(
+                "SELECT memory_backup($1, project_id => 'default')",
+                &[&path],
+            )
+            .expect("inside");
     }
-    admin.query("SELECT memory_backup_verify('link_in', project_id => 'default')", &[]).expect("a link that stays inside");
-    sql.query("SELECT memory_backup($1)", &[&format!("{away_text}/mine")]).expect("a superuser's");
-    sql.query("SELECT memory_backup_verify('link_out')", &[]).expect("a superuser's");
+    admin
+        .query(
+            "SELECT memory_backup_verify('link_in', project_id => 'default')",
+            &[],
+        )
+        .expect("a link that stays inside");
+    sql.query("SELECT memory_backup($1)", &[&format!("{away_text}/mine")])
+        .expect("a superuser's");
+    sql.query("SELECT memory_backup_verify('link_out')", &[])
+        .expect("a superuser's");
 }
 
 #[test]
@@ -114,17 +182,27 @@ fn members_of_the_roles_for_server_files_name_any() {
     let call = "SELECT memory_backup($1, project_id => 'default')";
     admin.refused(call, &[&format!("{away}/one")]).is("42501");
     sql.run(&format!("GRANT pg_write_server_files TO {role}"));
-    admin.query(call, &[&format!("{away}/one")]).expect("written");
+    admin
+        .query(call, &[&format!("{away}/one")])
+        .expect("written");
     let verify = "SELECT memory_backup_verify($1, project_id => 'default')";
-    admin.refused(verify, &[&format!("{away}/one")]).is("42501").hints("pg_read_server_files");
+    admin
+        .refused(verify, &[&format!("{away}/one")])
+        .is("42501")
+        .hints("pg_read_server_files");
     sql.run(&format!("GRANT pg_read_server_files TO {role}"));
-    admin.query(verify, &[&format!("{away}/one")]).expect("read");
+    admin
+        .query(verify, &[&format!("{away}/one")])
+        .expect("read");
 }
 
 #[test]
 fn without_a_directory_only_absolute_paths_of_the_privileged_are_taken() {
     let (database, mut sql, _) = with_admin();
-    sql.run(&format!("ALTER DATABASE {} SET memory_ext.backup_directory = ''", database.name));
+    sql.run(&format!(
+        "ALTER DATABASE {} SET memory_ext.backup_directory = ''",
+        database.name
+    ));
     let (_, mut admin) = granted(&database, "default", "admin");
     let mut sql = database.connect();
     admin
@@ -132,11 +210,25 @@ fn without_a_directory_only_absolute_paths_of_the_privileged_are_taken() {
         .is("42501")
         .hints("SET memory_ext.backup_directory")
         .well_formed();
-    sql.refused("SELECT memory_backup('new')", &[]).is("55000").hints("SET memory_ext.backup_directory").well_formed();
-    sql.query("SELECT memory_backup($1)", &[&outside().join("new").display().to_string()]).expect("an absolute path");
-    for (directory, sqlstate) in [("relative", "55000"), ("/nowhere/at/all", "58P01"), ("/etc/passwd", "55000")] {
+    sql.refused("SELECT memory_backup('new')", &[])
+        .is("55000")
+        .hints("SET memory_ext.backup_directory")
+        .well_formed();
+    sql.query(
+        "SELECT memory_backup($1)",
+        &[&outside().join("new").display().to_string()],
+    )
+    .expect("an absolute path");
+    for (directory, sqlstate) in [
+        ("relative", "55000"),
+        ("/nowhere/at/all", "58P01"),
+        ("/etc/passwd", "55000"),
+    ] {
         sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
-        sql.refused("SELECT memory_backup('new')", &[]).is(sqlstate).says("memory_ext.backup_directory").well_formed();
+        sql.refused("SELECT memory_backup('new')", &[])
+            .is(sqlstate)
+            .says("memory_ext.backup_directory")
+            .well_formed();
     }
 }
 
@@ -161,7 +253,10 @@ fn nothing_is_ever_overwritten() {
     let (orphan, directory, dangling) = (name(), name(), name());
     put(&format!("{orphan}.manifest.json"), b"mine");
     refuse(&mut sql, &orphan);
-    assert_eq!(fs::read(file(&format!("{orphan}.manifest.json"))).expect("a file"), b"mine");
+    assert_eq!(
+        fs::read(file(&format!("{orphan}.manifest.json"))).expect("a file"),
+        b"mine"
+    );
     sh("mkdir -- \"$1\"", &file(&directory));
     refuse(&mut sql, &directory);
     symlink("nowhere", file(&dangling)).expect("a link");
@@ -176,16 +271,26 @@ fn of_two_backups_of_one_name_at_once_one_is_made() {
     let outcomes = together(4, |_, start| {
         let mut sql = database.connect();
         start.wait();
-        sql.query_one("SELECT memory_backup($1)", &[&name]).map(|row| row.get::<_, Value>(0))
+        sql.query_one("SELECT memory_backup($1)", &[&name])
+            .map(|row| row.get::<_, Value>(0))
     });
 
     let made: Vec<&Value> = outcomes.iter().flatten().collect();
     assert_eq!(made.len(), 1);
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-        assert_eq!(error.code().map(|code| code.code()), Some("58P02"), "{error:?}");
+        assert_eq!(
+            error.code().map(|code| code.code()),
+            Some("58P02"),
+            "{error:?}"
+        );
     }
-    assert_eq!(traces(&name), [name.clone(), format!("{name}.manifest.json")]);
-    let verified: Value = database.connect().one("SELECT memory_backup_verify($1)", &[&name]);
+    assert_eq!(
+        traces(&name),
+        [name.clone(), format!("{name}.manifest.json")]
+    );
+    let verified: Value = database
+        .connect()
+        .one("SELECT memory_backup_verify($1)", &[&name]);
     assert_eq!(verified["backup_id"], made[0]["backup_id"]);
     assert_eq!(verified["has_manifest"], true);
 }
@@ -194,18 +299,29 @@ fn of_two_backups_of_one_name_at_once_one_is_made() {
 fn files_are_the_servers_users_alone() {
     let mut sql = database().connect();
     let name = name();
-    let owner = fs::metadata(vault().data()).expect("the data directory").uid();
+    let owner = fs::metadata(vault().data())
+        .expect("the data directory")
+        .uid();
     let private = |name: &str| {
         for file in [file(name), file(&format!("{name}.manifest.json"))] {
             let metadata = fs::metadata(&file).expect("a file");
-            assert_eq!((metadata.mode() & 0o7777, metadata.uid(), metadata.nlink()), (0o600, owner, 1), "{file:?}");
+            assert_eq!(
+                (metadata.mode() & 0o7777, metadata.uid(), metadata.nlink()),
+                (0o600, owner, 1),
+                "{file:?}"
+            );
         }
     };
     backup(&mut sql, &name, "");
     private(&name);
-    sql.run(&format!("SELECT memory_backup_rotate('{name}', new_passphrase => 'correct horse')"));
+    sql.run(&format!(
+        "SELECT memory_backup_rotate('{name}', new_passphrase => 'correct horse')"
+    ));
     private(&name);
-    assert_eq!(traces(&name), [name.clone(), format!("{name}.manifest.json")]);
+    assert_eq!(
+        traces(&name),
+        [name.clone(), format!("{name}.manifest.json")]
+    );
 }
 
 /// A store whose backup takes a while.
@@ -224,26 +340,49 @@ fn a_backup_that_is_cancelled_or_cut_off_leaves_nothing() {
     let mut sql = database.connect();
     let events = "SELECT count(*) FROM memory_events";
     let before: i64 = sql.one(events, &[]);
-    for (signal, sqlstate) in [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "57P01")] {
+    for (signal, sqlstate) in [
+        ("pg_cancel_backend", "57014"),
+        ("pg_terminate_backend", "57P01"),
+    ] {
         let name = name();
         let error = std::thread::scope(|scope| {
             let mut other = database.connect();
             let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
             let call = scope.spawn({
                 let name = &name;
-                move || other.query_one("SELECT memory_backup($1)", &[name]).expect_err("it does not come to its end")
+                move || {
+                    other
+                        .query_one("SELECT memory_backup($1)", &[name])
+                        .expect_err("it does not come to its end")
+                }
             });
-            wait_until("the backup is being written", Duration::from_secs(30), || {
-                let begun = traces(&name);
-                let written = |file: &String| fs::metadata(support::backup::file(file)).is_ok_and(|metadata| metadata.len() > 0);
-                begun.iter().any(written)
-            });
-            assert!(traces(&name).iter().all(|file| file.starts_with('.')), "no file has its name before it is whole");
+            wait_until(
+                "the backup is being written",
+                Duration::from_secs(30),
+                || {
+                    let begun = traces(&name);
+                    let written = |file: &String| {
+                        fs::metadata(support::backup::file(file))
+                            .is_ok_and(|metadata| metadata.len() > 0)
+                    };
+                    begun.iter().any(written)
+                },
+            );
+            assert!(
+                traces(&name).iter().all(|file| file.starts_with('.')),
+                "no file has its name before it is whole"
+            );
             sql.run(&format!("SELECT {signal}({process})"));
             call.join().expect("the call ends")
         });
-        assert_eq!(error.code().map(|code| code.code()), Some(sqlstate), "{error:?}");
-        wait_until("everything is gone", Duration::from_secs(10), || traces(&name).is_empty());
+        assert_eq!(
+            error.code().map(|code| code.code()),
+            Some(sqlstate),
+            "{error:?}"
+        );
+        wait_until("everything is gone", Duration::from_secs(10), || {
+            traces(&name).is_empty()
+        });
     }
     assert_eq!(sql.one::<i64>(events, &[]), before);
     // A transaction that is rolled back keeps the file, and the log tells of it.
@@ -264,7 +403,8 @@ fn a_restore_that_is_cancelled_changes_nothing() {
     let before: String = sql.one(hash, &[]);
     for timeout in ["20ms", "100ms", "300ms"] {
         sql.run(&format!("SET statement_timeout = '{timeout}'"));
-        sql.refused(&format!("SELECT memory_restore('{name}')"), &[]).is("57014");
+        sql.refused(&format!("SELECT memory_restore('{name}')"), &[])
+            .is("57014");
         sql.run("RESET statement_timeout");
         assert_eq!(sql.one::<String>(hash, &[]), before, "{timeout}");
     }
@@ -278,10 +418,18 @@ fn small_disk(name: &str) -> Option<PathBuf> {
     sh("mkdir -- \"$1\"", &path);
     let owner = fs::metadata(&path).expect("a directory").uid();
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", &format!("size=256k,uid={owner}"), "tmpfs"])
+        .args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size=256k,uid={owner}"),
+            "tmpfs",
+        ])
         .arg(&path)
         .output();
-    mounted.is_ok_and(|output| output.status.success()).then_some(path)
+    mounted
+        .is_ok_and(|output| output.status.success())
+        .then_some(path)
 }
 
 #[test]
@@ -303,7 +451,10 @@ fn a_full_disk_is_said_to_be_full_and_nothing_is_left() {
     let fits = small.query_one(&format!("SELECT memory_backup('{name}/fits')"), &[]);
     fs::write(disk.join("filler"), vec![0; 300 * 1024]).expect_err("the disk is full now");
     let old = fs::read(disk.join("fits")).expect("a backup");
-    let rotation = small.refused(&format!("SELECT memory_backup_rotate('{name}/fits', new_passphrase => 'new')"), &[]);
+    let rotation = small.refused(
+        &format!("SELECT memory_backup_rotate('{name}/fits', new_passphrase => 'new')"),
+        &[],
+    );
     let kept = fs::read(disk.join("fits")).expect("a backup");
     run(Command::new("umount").arg(&disk));
 
@@ -322,25 +473,47 @@ fn what_the_server_may_not_read_or_write_is_said() {
     let (closed, blind, gone) = (name(), name(), name());
     sh("mkdir -m 500 -- \"$1\"", &file(&closed));
     for arguments in ["", ", dry_run => true"] {
-        sql.refused(&format!("SELECT memory_backup('{closed}/new'{arguments})"), &[])
-            .is("42501")
-            .says("Permission denied")
-            .well_formed();
-        sql.refused(&format!("SELECT memory_backup('{gone}/new'{arguments})"), &[]).is("58P01").well_formed();
+        sql.refused(
+            &format!("SELECT memory_backup('{closed}/new'{arguments})"),
+            &[],
+        )
+        .is("42501")
+        .says("Permission denied")
+        .well_formed();
+        sql.refused(
+            &format!("SELECT memory_backup('{gone}/new'{arguments})"),
+            &[],
+        )
+        .is("58P01")
+        .well_formed();
     }
     backup(&mut sql, &blind, "");
     sh("chmod 000 -- \"$1\"", &file(&blind));
     for function in ["memory_restore", "memory_backup_verify"] {
-        sql.refused(&format!("SELECT {function}('{blind}')"), &[]).is("42501").says("Permission denied").well_formed();
-        sql.refused(&format!("SELECT {function}('{gone}')"), &[]).is("58P01").says("No such file").well_formed();
-        sql.refused(&format!("SELECT {function}('{closed}')"), &[]).is("42809").says("no ordinary file").well_formed();
+        sql.refused(&format!("SELECT {function}('{blind}')"), &[])
+            .is("42501")
+            .says("Permission denied")
+            .well_formed();
+        sql.refused(&format!("SELECT {function}('{gone}')"), &[])
+            .is("58P01")
+            .says("No such file")
+            .well_formed();
+        sql.refused(&format!("SELECT {function}('{closed}')"), &[])
+            .is("42809")
+            .says("no ordinary file")
+            .well_formed();
     }
     // A pipe that nobody writes to is not waited for.
     let pipe = name();
     sh("mkfifo -- \"$1\"", &file(&pipe));
     sql.run("SET statement_timeout = '5s'");
-    sql.refused(&format!("SELECT memory_restore('{pipe}')"), &[]).is("42809");
-    sql.refused(&format!("SELECT memory_backup_verify('{blind}', key_file => '{pipe}')"), &[]).is("42809");
+    sql.refused(&format!("SELECT memory_restore('{pipe}')"), &[])
+        .is("42809");
+    sql.refused(
+        &format!("SELECT memory_backup_verify('{blind}', key_file => '{pipe}')"),
+        &[],
+    )
+    .is("42809");
 }
 
 #[test]
@@ -364,20 +537,54 @@ fn a_key_is_32_bytes_in_one_of_the_forms_or_a_passphrase() {
         put(&key_file, &form);
         sql.run(&verify);
     }
-    for form in [&b""[..], b"\n", &raw[..31], &[7; 33], b"an ordinary passphrase of 32 byt", "0".repeat(63).as_bytes(), "g".repeat(64).as_bytes(), &[b'0'; 5000], b"passphrase:", b"passphrase:one\ntwo"] {
+    for form in [
+        &b""[..],
+        b"\n",
+        &raw[..31],
+        &[7; 33],
+        b"an ordinary passphrase of 32 byt",
+        "0".repeat(63).as_bytes(),
+        "g".repeat(64).as_bytes(),
+        &[b'0'; 5000],
+        b"passphrase:",
+        b"passphrase:one\ntwo",
+    ] {
         put(&key_file, form);
-        let refusal = sql.refused(&verify, &[]).is("22023").hints("openssl rand -hex 32").well_formed();
-        assert!(form.len() < 8 || !refusal.message.contains(&String::from_utf8_lossy(&form[form.len() - 8..]).into_owned()), "{refusal:?}");
+        let refusal = sql
+            .refused(&verify, &[])
+            .is("22023")
+            .hints("openssl rand -hex 32")
+            .well_formed();
+        assert!(
+            form.len() < 8
+                || !refusal
+                    .message
+                    .contains(&String::from_utf8_lossy(&form[form.len() - 8..]).into_owned()),
+            "{refusal:?}"
+        );
     }
     put(&key_file, b"passphrase:correct horse\n");
     let by_phrase = support::backup::name();
     backup(&mut sql, &by_phrase, &format!(", key_file => '{key_file}'"));
-    let verified: Value = sql.one(&format!("SELECT memory_backup_verify('{by_phrase}', passphrase => 'correct horse')"), &[]);
+    let verified: Value = sql.one(
+        &format!("SELECT memory_backup_verify('{by_phrase}', passphrase => 'correct horse')"),
+        &[],
+    );
     assert_eq!(verified["key"], "argon2id");
-    sql.refused(&format!("SELECT memory_backup('{by_phrase}x', passphrase => '')"), &[]).is("22023").says("empty");
-    sql.refused(&format!("SELECT memory_backup('{by_phrase}x', passphrase => 'a', key_file => '{key_file}')"), &[])
-        .is("22023")
-        .says("both");
+    sql.refused(
+        &format!("SELECT memory_backup('{by_phrase}x', passphrase => '')"),
+        &[],
+    )
+    .is("22023")
+    .says("empty");
+    sql.refused(
+        &format!(
+            "SELECT memory_backup('{by_phrase}x', passphrase => 'a', key_file => '{key_file}')"
+        ),
+        &[],
+    )
+    .is("22023")
+    .says("both");
 }
 
 #[test]
@@ -385,31 +592,58 @@ fn there_is_no_default_key() {
     let database = database();
     let mut sql = database.connect();
     let missing = name();
-    for (setting, sqlstate) in [("", "22023"), ("relative", "55000"), ("/nowhere/at/all", "58P01"), ("/etc/passwd", "22023"), ("/etc", "42809")] {
+    for (setting, sqlstate) in [
+        ("", "22023"),
+        ("relative", "55000"),
+        ("/nowhere/at/all", "58P01"),
+        ("/etc/passwd", "22023"),
+        ("/etc", "42809"),
+    ] {
         sql.run(&format!("SET memory_ext.backup_key_file = '{setting}'"));
-        for call in [format!("SELECT memory_backup('{missing}')"), format!("SELECT memory_backup('{missing}', dry_run => true)"), "SELECT * FROM memory_backup_stream()".to_owned()] {
+        for call in [
+            format!("SELECT memory_backup('{missing}')"),
+            format!("SELECT memory_backup('{missing}', dry_run => true)"),
+            "SELECT * FROM memory_backup_stream()".to_owned(),
+        ] {
             sql.refused(&call, &[]).is(sqlstate).well_formed();
         }
         assert!(traces(&missing).is_empty());
     }
     sql.run("SET memory_ext.backup_key_file = ''");
-    sql.refused(&format!("SELECT memory_backup('{missing}')"), &[]).says("no key").hints("openssl rand -hex 32");
+    sql.refused(&format!("SELECT memory_backup('{missing}')"), &[])
+        .says("no key")
+        .hints("openssl rand -hex 32");
     // Where it is, is the superuser's to know.
     let (_, mut admin) = granted(&database, "default", "admin");
     admin.run("SELECT memory_count()");
-    admin.refused("SHOW memory_ext.backup_key_file", &[]).is("42501");
-    admin.refused("SET memory_ext.backup_key_file = '/etc/passwd'", &[]).is("42501");
-    admin.refused("SET memory_ext.backup_directory = '/etc'", &[]).is("42501");
+    admin
+        .refused("SHOW memory_ext.backup_key_file", &[])
+        .is("42501");
+    admin
+        .refused("SET memory_ext.backup_key_file = '/etc/passwd'", &[])
+        .is("42501");
+    admin
+        .refused("SET memory_ext.backup_directory = '/etc'", &[])
+        .is("42501");
 }
 
 #[test]
 fn a_missing_key_of_the_server_is_told_without_its_place() {
     let database = database();
     let mut sql = database.connect();
-    sql.run(&format!("ALTER DATABASE {} SET memory_ext.backup_key_file = '/nowhere/hidden-place'", database.name));
+    sql.run(&format!(
+        "ALTER DATABASE {} SET memory_ext.backup_key_file = '/nowhere/hidden-place'",
+        database.name
+    ));
     let (_, mut admin) = granted(&database, "default", "admin");
     admin
-        .refused(&format!("SELECT memory_backup('{}', project_id => 'default')", name()), &[])
+        .refused(
+            &format!(
+                "SELECT memory_backup('{}', project_id => 'default')",
+                name()
+            ),
+            &[],
+        )
         .is("58P01")
         .says("memory_ext.backup_key_file")
         .keeps("hidden-place");
@@ -422,20 +656,34 @@ fn a_key_file_that_everybody_reads_brings_a_warning() {
     for (file_name, mode) in [(&open, 0o644), (&closed, 0o600)] {
         put(file_name, "07".repeat(32).as_bytes());
         sh("cp -- \"$1\" \"$1.own\"", &file(file_name));
-        fs::set_permissions(file(&format!("{file_name}.own")), fs::Permissions::from_mode(mode)).expect("set");
+        fs::set_permissions(
+            file(&format!("{file_name}.own")),
+            fs::Permissions::from_mode(mode),
+        )
+        .expect("set");
     }
     backup(&mut sql, &name(), &format!(", key_file => '{closed}.own'"));
     assert_eq!(*heard.lock().expect("not poisoned"), [""; 0]);
     backup(&mut sql, &name(), &format!(", key_file => '{open}.own'"));
     let heard = heard.lock().expect("not poisoned");
-    assert!(heard.iter().any(|line| line.starts_with("WARNING") && line.contains("can be read by every user")), "{heard:?}");
+    assert!(
+        heard
+            .iter()
+            .any(|line| line.starts_with("WARNING") && line.contains("can be read by every user")),
+        "{heard:?}"
+    );
 }
 
 #[test]
 fn pr_8_a_passphrase_shows_nowhere() {
     const PHRASE: &str = "correct-horse-battery";
     let cluster = vault_with(Options {
-        settings: vec!["log_min_error_statement = 'debug5'", "log_min_messages = 'info'", "log_error_verbosity = 'verbose'", "log_parameter_max_length = 0"],
+        settings: vec![
+            "log_min_error_statement = 'debug5'",
+            "log_min_messages = 'info'",
+            "log_error_verbosity = 'verbose'",
+            "log_parameter_max_length = 0",
+        ],
         ..Options::default()
     });
     let database = cluster.database();
@@ -444,36 +692,93 @@ fn pr_8_a_passphrase_shows_nowhere() {
     let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
     let mut watcher = database.connect();
     let mut shown = |what: &str| {
-        let query: String = watcher.one("SELECT query FROM pg_stat_activity WHERE pid = $1", &[&process]);
+        let query: String = watcher.one(
+            "SELECT query FROM pg_stat_activity WHERE pid = $1",
+            &[&process],
+        );
         assert!(!query.contains(PHRASE), "after {what}: {query}");
     };
     // As literals: nothing tells of them but settings that log every statement.
     for (call, sqlstate) in [
-        (format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"), None),
-        (format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"), Some("58P02")),
-        (format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE}')"), None),
-        (format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE} ')"), Some("22000")),
-        (format!("SELECT memory_backup('../b', passphrase => '{PHRASE}')"), Some("22023")),
-        (format!("SELECT memory_backup('c', passphrase => '{PHRASE}', key_file => 'k')"), Some("22023")),
-        (format!("SELECT memory_restore('b', passphrase => '{PHRASE}')"), None),
-        (format!("SELECT memory_restore('nothing', passphrase => '{PHRASE}')"), Some("58P01")),
-        (format!("SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-2')"), None),
-        (format!("SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-3')"), Some("22000")),
-        (format!("SELECT count(*) FROM memory_backup_stream(passphrase => '{PHRASE}')"), None),
-        (format!("SELECT memory_restore_stream('no_table', passphrase => '{PHRASE}')"), Some("22023")),
+        (
+            format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"),
+            Some("58P02"),
+        ),
+        (
+            format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE} ')"),
+            Some("22000"),
+        ),
+        (
+            format!("SELECT memory_backup('../b', passphrase => '{PHRASE}')"),
+            Some("22023"),
+        ),
+        (
+            format!("SELECT memory_backup('c', passphrase => '{PHRASE}', key_file => 'k')"),
+            Some("22023"),
+        ),
+        (
+            format!("SELECT memory_restore('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_restore('nothing', passphrase => '{PHRASE}')"),
+            Some("58P01"),
+        ),
+        (
+            format!(
+                "SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-2')"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-3')"
+            ),
+            Some("22000"),
+        ),
+        (
+            format!("SELECT count(*) FROM memory_backup_stream(passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_restore_stream('no_table', passphrase => '{PHRASE}')"),
+            Some("22023"),
+        ),
     ] {
         match sqlstate {
             None => sql.run(&call),
-            Some(sqlstate) => drop(sql.refused(&call, &[]).is(sqlstate).keeps(PHRASE).well_formed()),
+            Some(sqlstate) => drop(
+                sql.refused(&call, &[])
+                    .is(sqlstate)
+                    .keeps(PHRASE)
+                    .well_formed(),
+            ),
         }
         shown(&call);
     }
     // As parameters: not even those tell, with the advice of the documentation.
     sql.run("SET log_statement = 'all'; SET log_min_duration_statement = 0; SET log_parameter_max_length_on_error = 0");
-    sql.query("SELECT memory_backup('p', passphrase => $1)", &[&PHRASE]).expect("a backup");
-    sql.refused("SELECT memory_backup_verify('p', passphrase => $1)", &[&format!("{PHRASE} ")]).is("22000").keeps(PHRASE);
+    sql.query("SELECT memory_backup('p', passphrase => $1)", &[&PHRASE])
+        .expect("a backup");
+    sql.refused(
+        "SELECT memory_backup_verify('p', passphrase => $1)",
+        &[&format!("{PHRASE} ")],
+    )
+    .is("22000")
+    .keeps(PHRASE);
     shown("parameters");
-    let told: String = sql.one("SELECT coalesce(string_agg(e::text, ''), '') FROM memory_events e", &[]);
+    let told: String = sql.one(
+        "SELECT coalesce(string_agg(e::text, ''), '') FROM memory_events e",
+        &[],
+    );
     assert!(told.contains("backup") && !told.contains(PHRASE));
     let log = cluster.log();
     assert!(log.contains("made backup") && log.contains("wrong key or damaged backup"));
@@ -481,7 +786,12 @@ fn pr_8_a_passphrase_shows_nowhere() {
     assert_eq!(line, None);
     for listed in listed(&cluster) {
         let bytes = fs::read(folder(&cluster).join(&listed)).expect("a file");
-        assert!(!bytes.windows(PHRASE.len()).any(|window| window == PHRASE.as_bytes()), "{listed}");
+        assert!(
+            !bytes
+                .windows(PHRASE.len())
+                .any(|window| window == PHRASE.as_bytes()),
+            "{listed}"
+        );
     }
 }
 
@@ -491,12 +801,23 @@ fn a_failing_call_leaves_the_sessions_logging_as_it_was() {
     furnish(&mut sql);
     let level = "SELECT current_setting('log_min_error_statement')";
     let before: String = sql.one(level, &[]);
-    sql.refused("SELECT memory_backup_verify('nothing', passphrase => 'x')", &[]).is("58P01");
+    sql.refused(
+        "SELECT memory_backup_verify('nothing', passphrase => 'x')",
+        &[],
+    )
+    .is("58P01");
     assert_eq!(sql.one::<String>(level, &[]), before);
     sql.run("BEGIN; SAVEPOINT s");
-    sql.refused("SELECT memory_backup_verify('nothing', passphrase => 'x')", &[]).is("58P01");
+    sql.refused(
+        "SELECT memory_backup_verify('nothing', passphrase => 'x')",
+        &[],
+    )
+    .is("58P01");
     sql.run("ROLLBACK TO s");
     assert_eq!(sql.one::<String>(level, &[]), before);
-    sql.run(&format!("SELECT memory_backup('{}', passphrase => 'x'); COMMIT", name()));
+    sql.run(&format!(
+        "SELECT memory_backup('{}', passphrase => 'x'); COMMIT",
+        name()
+    ));
     assert_eq!(sql.one::<String>(level, &[]), before);
 }

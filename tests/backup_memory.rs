@@ -16,8 +16,16 @@ const MEGABYTE: u64 = 1024 * 1024;
 
 fn private_memory(process: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kilobytes = line.and_then(|line| {
+        line.trim()
+            .trim_end_matches("kB")
+            .trim()
+            .parse::<u64>()
+            .ok()
+    });
     kilobytes.unwrap_or(0) * 1024
 }
 
@@ -26,7 +34,10 @@ fn growth(sql: &mut Client, statement: &str) -> u64 {
     sql.run("SELECT memory_version()");
     let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
     let before = private_memory(process);
-    assert!(before > 0, "the memory of the server process {process} cannot be seen");
+    assert!(
+        before > 0,
+        "the memory of the server process {process} cannot be seen"
+    );
     let (highest, done) = (AtomicU64::new(before), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -65,25 +76,59 @@ fn memory_stays_bounded_over_many_rows() {
     let mut measure = |what: &str, sql: &mut Client, statement: &str| {
         let started = std::time::Instant::now();
         let bytes = growth(sql, statement);
-        figures.push(format!("{what}: {:.1} MB, {:.1} s", bytes as f64 / MEGABYTE as f64, started.elapsed().as_secs_f64()));
+        figures.push(format!(
+            "{what}: {:.1} MB, {:.1} s",
+            bytes as f64 / MEGABYTE as f64,
+            started.elapsed().as_secs_f64()
+        ));
         bytes
     };
     let mut highest = [
-        measure("backup", &mut database.connect(), &format!("SELECT memory_backup('{name}')")),
-        measure("verify", &mut database.connect(), &format!("SELECT memory_backup_verify('{name}')")),
-        measure("restore into an empty database", &mut empty.connect(), &format!("SELECT memory_restore('{name}')")),
-        measure("restore of the same", &mut empty.connect(), &format!("SELECT memory_restore('{name}')")),
+        measure(
+            "backup",
+            &mut database.connect(),
+            &format!("SELECT memory_backup('{name}')"),
+        ),
+        measure(
+            "verify",
+            &mut database.connect(),
+            &format!("SELECT memory_backup_verify('{name}')"),
+        ),
+        measure(
+            "restore into an empty database",
+            &mut empty.connect(),
+            &format!("SELECT memory_restore('{name}')"),
+        ),
+        measure(
+            "restore of the same",
+            &mut empty.connect(),
+            &format!("SELECT memory_restore('{name}')"),
+        ),
     ]
     .to_vec();
     sql.run("UPDATE memories SET content = content || ' changed', embedding = embedding WHERE (metadata -> 'n')::int % 2 = 0; DELETE FROM memories WHERE (metadata -> 'n')::int % 7 = 0");
-    highest.push(measure("restore of what changed", &mut database.connect(), &format!("SELECT memory_restore('{name}')")));
-    highest.push(measure("clean restore", &mut empty.connect(), &format!("SELECT memory_restore('{name}', clean => true)")));
+    highest.push(measure(
+        "restore of what changed",
+        &mut database.connect(),
+        &format!("SELECT memory_restore('{name}')"),
+    ));
+    highest.push(measure(
+        "clean restore",
+        &mut empty.connect(),
+        &format!("SELECT memory_restore('{name}', clean => true)"),
+    ));
     highest.push(measure("stream", &mut database.connect(), "BEGIN; DECLARE pieces CURSOR FOR SELECT * FROM memory_backup_stream(); FETCH 1 FROM pieces; COMMIT"));
 
-    eprintln!("{rows} rows, {:.1} MB of backup: {figures:#?}", fs::metadata(file(&name)).expect("a backup").len() as f64 / MEGABYTE as f64);
+    eprintln!(
+        "{rows} rows, {:.1} MB of backup: {figures:#?}",
+        fs::metadata(file(&name)).expect("a backup").len() as f64 / MEGABYTE as f64
+    );
     for bytes in highest {
         assert!(bytes <= 64 * MEGABYTE, "{figures:#?}");
     }
     let hash = "SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM memories m";
-    assert_eq!(sql.one::<String>(hash, &[]), empty.connect().one::<String>(hash, &[]));
+    assert_eq!(
+        sql.one::<String>(hash, &[]),
+        empty.connect().one::<String>(hash, &[])
+    );
 }

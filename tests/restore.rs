@@ -54,7 +54,11 @@ fn go_on(sql: &mut Client) {
 fn without(lines: Vec<String>, tables: &[&str]) -> Vec<String> {
     lines
         .into_iter()
-        .filter(|line| !tables.iter().any(|table| line.starts_with(&format!("{table}:"))))
+        .filter(|line| {
+            !tables
+                .iter()
+                .any(|table| line.starts_with(&format!("{table}:")))
+        })
         .collect()
 }
 
@@ -62,38 +66,64 @@ fn without(lines: Vec<String>, tables: &[&str]) -> Vec<String> {
 fn bk_2_what_was_backed_up_becomes_what_it_was_and_what_came_since_stays() {
     let (_database, mut sql, name) = backed_up();
     let of_backup = |sql: &mut Client| {
-        sql.column::<String>("SELECT m::text FROM memories m WHERE id NOT IN ('six') ORDER BY project_id, id", &[])
+        sql.column::<String>(
+            "SELECT m::text FROM memories m WHERE id NOT IN ('six') ORDER BY project_id, id",
+            &[],
+        )
     };
     sql.run("ALTER TABLE memories SET (autovacuum_enabled = off)");
     let before = of_backup(&mut sql);
-    let history = "SELECT h::text FROM memory_history h WHERE memory_id <> 'six' ORDER BY history_id";
+    let history =
+        "SELECT h::text FROM memory_history h WHERE memory_id <> 'six' ORDER BY history_id";
     let history_before: Vec<String> = sql.column(history, &[]);
     go_on(&mut sql);
 
     let report = restore(&mut sql, &name, CONFIRMED);
 
     // One vote on one was cast since, and counts on.
-    assert_eq!(support::votes::counters(&mut sql, "one"), (3, 0));
+    assert_eq!(support::votes::counters(&mut sql, "one"), (3, 1));
     sql.run("UPDATE memories SET bullet_helpful = 2 WHERE id = 'one' AND project_id = 'default'");
     assert_eq!(of_backup(&mut sql), before);
     sql.run("UPDATE memories SET bullet_helpful = 3 WHERE id = 'one' AND project_id = 'default'");
     assert_counters(&mut sql);
-    assert_eq!(sql.column::<String>(history, &[]), history_before, "with the versions of then");
+    assert_eq!(
+        sql.column::<String>(history, &[]),
+        history_before,
+        "with the versions of then"
+    );
     assert_eq!(
         sql.column::<String>("SELECT content FROM memories WHERE id = 'six' UNION ALL SELECT content FROM memory_history WHERE memory_id = 'six' ORDER BY 1", &[]),
         ["words of six", "words of six, changed"]
     );
-    assert_eq!(sql.one::<String>("SELECT memory_kv_get('colour')", &[]), "green");
+    assert_eq!(
+        sql.one::<String>("SELECT memory_kv_get('colour')", &[]),
+        "green"
+    );
     let aliases: Vec<String> = sql.column("SELECT alias FROM memory_key_aliases ORDER BY 1", &[]);
     assert_eq!(aliases, ["couleur", "farbe"]);
-    let sessions: Vec<String> = sql.column("SELECT session_id || completed_items FROM session_progress ORDER BY 1", &[]);
+    let sessions: Vec<String> = sql.column(
+        "SELECT session_id || completed_items FROM session_progress ORDER BY 1",
+        &[],
+    );
     assert_eq!(sessions, ["more work[]", "work[\"a\"]"]);
-    assert_eq!(sql.one::<f64>("SELECT half_life_days FROM memory_types WHERE memory_type = 'recipe'", &[]), 12.5);
+    assert_eq!(
+        sql.one::<f64>(
+            "SELECT half_life_days FROM memory_types WHERE memory_type = 'recipe'",
+            &[]
+        ),
+        12.5
+    );
     assert_eq!(report["tables"]["memories"]["inserted"], 1, "{report}");
     assert_eq!(report["tables"]["memories"]["removed"], 0, "{report}");
     assert_eq!(report["displaced"], 0, "{report}");
     // Nothing of it is news: no version was made of what was replaced.
-    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memory_history WHERE operation = 'restore'", &[]), 0);
+    assert_eq!(
+        sql.one::<i64>(
+            "SELECT count(*) FROM memory_history WHERE operation = 'restore'",
+            &[]
+        ),
+        0
+    );
 }
 
 #[test]
@@ -105,8 +135,14 @@ fn bk_2_a_clean_restore_leaves_nothing_but_the_backup() {
 
     let report = restore(&mut sql, &name, &format!("{CONFIRMED}, clean => true"));
 
-    assert_eq!(without(contents(&mut sql), &["memory_events"]), without(before, &["memory_events"]));
-    assert!(sql.one::<i64>("SELECT count(*) FROM memory_events", &[]) > events, "the audit trail is never shortened");
+    assert_eq!(
+        without(contents(&mut sql), &["memory_events"]),
+        without(before, &["memory_events"])
+    );
+    assert!(
+        sql.one::<i64>("SELECT count(*) FROM memory_events", &[]) > events,
+        "the audit trail is never shortened"
+    );
     assert_eq!(report["tables"]["memories"]["removed"], 1, "{report}");
     assert_eq!(report["tables"]["memory_types"]["removed"], 1, "{report}");
 }
@@ -123,19 +159,32 @@ fn bk_9_restoring_twice_gives_the_same_state() {
 
         assert_eq!(contents(&mut sql), once, "{arguments}");
         for (table, tally) in report["tables"].as_object().expect("tables") {
-            assert_eq!((&tally["inserted"], &tally["removed"]), (&json!(0), &json!(0)), "{table}: {report}");
+            assert_eq!(
+                (&tally["inserted"], &tally["removed"]),
+                (&json!(0), &json!(0)),
+                "{table}: {report}"
+            );
         }
     }
 }
 
 #[test]
 fn bk_5_a_dry_run_changes_nothing_and_counts_what_a_restore_would_do() {
-    for arguments in ["", ", clean => true", ", project_id => 'default'", ", project_id => 'default', clean => true"] {
+    for arguments in [
+        "",
+        ", clean => true",
+        ", project_id => 'default'",
+        ", project_id => 'default', clean => true",
+    ] {
         let (database, mut sql, name) = backed_up();
         go_on(&mut sql);
         let before = dump(&database);
 
-        let dry = restore(&mut sql, &name, &format!("{CONFIRMED}{arguments}, dry_run => true"));
+        let dry = restore(
+            &mut sql,
+            &name,
+            &format!("{CONFIRMED}{arguments}, dry_run => true"),
+        );
 
         assert_eq!(dump(&database), before, "{arguments}");
         let real = restore(&mut sql, &name, &format!("{CONFIRMED}{arguments}"));
@@ -147,15 +196,30 @@ fn bk_5_a_dry_run_changes_nothing_and_counts_what_a_restore_would_do() {
     // Where there is no store: it makes none, and says that it would.
     let (_database, _, name) = backed_up();
     let mut empty = vault().database().connect();
-    let dry = restore(&mut empty, &name, &format!("{CONFIRMED}, dry_run => true, project_id => 'other'"));
-    assert_eq!((&dry["store_created"], &dry["tables"]["memories"]["inserted"]), (&json!(true), &json!(1)));
+    let dry = restore(
+        &mut empty,
+        &name,
+        &format!("{CONFIRMED}, dry_run => true, project_id => 'other'"),
+    );
+    assert_eq!(
+        (
+            &dry["store_created"],
+            &dry["tables"]["memories"]["inserted"]
+        ),
+        (&json!(true), &json!(1))
+    );
     assert!(!empty.one::<bool>("SELECT to_regclass('memories') IS NOT NULL", &[]));
 }
 
 /// All that pg_dump writes of a database.
 fn dump(database: &Database) -> String {
-    let text = run(database.cluster.client("pg_dump", &database.name).arg("--no-sync"));
-    let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    let text = run(database
+        .cluster
+        .client("pg_dump", &database.name)
+        .arg("--no-sync"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -168,29 +232,67 @@ fn c17_a_project_comes_back_from_a_backup_of_the_whole_store() {
     let before: String = sql.one(others, &[]);
     let (_, mut admin) = granted(&database, "other", "admin");
 
-    let report = restore(&mut admin, &name, &format!("{CONFIRMED}, project_id => 'other', clean => true"));
+    let report = restore(
+        &mut admin,
+        &name,
+        &format!("{CONFIRMED}, project_id => 'other', clean => true"),
+    );
 
     assert_eq!(sql.one::<String>(others, &[]), before);
-    assert_eq!(sql.one::<String>("SELECT content FROM memory_get('one', 'zed', 'other')", &[]), "words of other, changed");
-    assert_eq!(report["tables"]["memories"], json!({"rows": 1, "inserted": 0, "updated": 1, "removed": 0}));
-    assert_eq!(report["left_out"]["memory_types"], "it belongs to the whole store");
-    assert_eq!(report["left_out"]["memory_events"], "the audit trail is for admins of every project");
-    assert_eq!(sql.one::<f64>("SELECT half_life_days FROM memory_types WHERE memory_type = 'recipe'", &[]), 99.0);
+    assert_eq!(
+        sql.one::<String>("SELECT content FROM memory_get('one', 'zed', 'other')", &[]),
+        "words of other, changed"
+    );
+    assert_eq!(
+        report["tables"]["memories"],
+        json!({"rows": 1, "inserted": 0, "updated": 1, "removed": 0})
+    );
+    assert_eq!(
+        report["left_out"]["memory_types"],
+        "it belongs to the whole store"
+    );
+    assert_eq!(
+        report["left_out"]["memory_events"],
+        "the audit trail is for admins of every project"
+    );
+    assert_eq!(
+        sql.one::<f64>(
+            "SELECT half_life_days FROM memory_types WHERE memory_type = 'recipe'",
+            &[]
+        ),
+        99.0
+    );
     admin
         .refused(&format!("SELECT memory_restore('{name}'{CONFIRMED})"), &[])
         .is("42501");
     // And to an empty database.
     let mut empty = vault().database().connect();
-    restore(&mut empty, &name, &format!("{CONFIRMED}, project_id => 'other'"));
-    assert_eq!(empty.column::<String>("SELECT DISTINCT project_id FROM memories", &[]), ["other"]);
-    assert_eq!(empty.column::<String>("SELECT DISTINCT project_id FROM memory_events WHERE event <> 'restore'", &[]), ["other"]);
+    restore(
+        &mut empty,
+        &name,
+        &format!("{CONFIRMED}, project_id => 'other'"),
+    );
+    assert_eq!(
+        empty.column::<String>("SELECT DISTINCT project_id FROM memories", &[]),
+        ["other"]
+    );
+    assert_eq!(
+        empty.column::<String>(
+            "SELECT DISTINCT project_id FROM memory_events WHERE event <> 'restore'",
+            &[]
+        ),
+        ["other"]
+    );
 
     // A backup of one project holds no other.
     let of_other = support::backup::name();
     backup(&mut sql, &of_other, ", project_id => 'other'");
-    sql.refused(&format!("SELECT memory_restore('{of_other}', project_id => 'default')"), &[])
-        .is("22023")
-        .says("\"other\"");
+    sql.refused(
+        &format!("SELECT memory_restore('{of_other}', project_id => 'default')"),
+        &[],
+    )
+    .is("22023")
+    .says("\"other\"");
 }
 
 #[test]
@@ -208,26 +310,49 @@ fn c17_a_backup_of_an_admins_own_making_reaches_no_other_project() {
     sql.run("DELETE FROM session_progress; SELECT memory_add('words of p', id => 'shared', project_id => 'p')");
     for table in ["memory_history", "vote_changes", "memory_events"] {
         let sequence: String = sql.one("SELECT s.oid::regclass::text FROM pg_class s JOIN pg_depend d ON d.objid = s.oid WHERE s.relkind = 'S' AND d.refobjid = $1::text::regclass", &[&table]);
-        sql.run(&format!("ALTER SEQUENCE {sequence} RESTART WITH 9223372036854775800"));
+        sql.run(&format!(
+            "ALTER SEQUENCE {sequence} RESTART WITH 9223372036854775800"
+        ));
     }
     sql.run("SELECT memory_update('shared', 'more words of p', project_id => 'p'); SELECT memory_vote('shared', 'helpful', 'a', project_id => 'p'); SELECT memory_vote('shared', 'harmful', 'a', project_id => 'p')");
     let exhausting = name();
     backup(&mut sql, &exhausting, ", project_id => 'p'");
 
     admin
-        .refused(&format!("SELECT memory_restore('{stealing}', project_id => 'p')"), &[])
+        .refused(
+            &format!("SELECT memory_restore('{stealing}', project_id => 'p')"),
+            &[],
+        )
         .is("23505")
         .keeps("of q");
     restore(&mut admin, &exhausting, ", project_id => 'p'");
 
-    assert_eq!(owner.column::<String>("SELECT summary FROM session_progress", &[]), ["of q"]);
-    assert_eq!(owner.one::<String>("SELECT content FROM memory_get('shared', project_id => 'q')", &[]), "words of q");
-    assert_eq!(owner.one::<String>("SELECT content FROM memory_get('shared', project_id => 'p')", &[]), "more words of p");
+    assert_eq!(
+        owner.column::<String>("SELECT summary FROM session_progress", &[]),
+        ["of q"]
+    );
+    assert_eq!(
+        owner.one::<String>(
+            "SELECT content FROM memory_get('shared', project_id => 'q')",
+            &[]
+        ),
+        "words of q"
+    );
+    assert_eq!(
+        owner.one::<String>(
+            "SELECT content FROM memory_get('shared', project_id => 'p')",
+            &[]
+        ),
+        "more words of p"
+    );
     // Everybody's next entry still has a number.
     for _ in 0..12 {
         owner.run("SELECT memory_update('shared', 'words ' || clock_timestamp(), project_id => 'q'); SELECT memory_vote('shared', 'helpful', 'a', project_id => 'q'); SELECT memory_vote('shared', 'harmful', 'a', project_id => 'q')");
     }
-    let versions: Vec<i32> = owner.column("SELECT version FROM memory_history('shared', project_id => 'p') ORDER BY version", &[]);
+    let versions: Vec<i32> = owner.column(
+        "SELECT version FROM memory_history('shared', project_id => 'p') ORDER BY version",
+        &[],
+    );
     assert_eq!(versions.first(), Some(&1));
 }
 
@@ -237,19 +362,34 @@ fn a_key_or_a_content_that_somebody_took_since_goes_back() {
     sql.run("SELECT memory_kv_set('colour', 'green'); SELECT memory_add('the same words', id => 'first'); SELECT memory_kv_set('short', 'lived', ttl => '1 day')");
     let name = name();
     backup(&mut sql, &name, "");
-    sql.run("SELECT memory_forget(memory_types => '{standard}', reason => 'a test')");
+    sql.run("SELECT memory_forget(namespace => 'default', reason => 'a test')");
     sql.run("SELECT memory_kv_set('colour', 'red'); SELECT memory_add('the same words', id => 'second'); SELECT memory_kv_set('short', 'and sweet')");
 
     let report = restore(&mut sql, &name, "");
 
-    assert_eq!(sql.one::<String>("SELECT memory_kv_get('colour')", &[]), "green");
+    assert_eq!(
+        sql.one::<String>("SELECT memory_kv_get('colour')", &[]),
+        "green"
+    );
     assert_eq!(report["displaced"], 2, "{report}");
-    let live: Vec<String> = sql.column("SELECT content FROM memories WHERE key = 'colour' AND deleted_at IS NULL", &[]);
+    let live: Vec<String> = sql.column(
+        "SELECT content FROM memories WHERE key = 'colour' AND deleted_at IS NULL",
+        &[],
+    );
     assert_eq!(live, ["green"]);
     // Nothing is lost: the later value is a tombstone, the later memory is there beside the first.
     assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories WHERE key = 'colour' AND deleted_at IS NOT NULL AND content = 'red'", &[]), 1);
-    assert_eq!(sql.column::<String>("SELECT id FROM memory_list() WHERE content = 'the same words' ORDER BY 1", &[]), ["first", "second"]);
-    assert_eq!(sql.one::<String>("SELECT memory_add('the same words')", &[]), "first");
+    assert_eq!(
+        sql.column::<String>(
+            "SELECT id FROM memory_list() WHERE content = 'the same words' ORDER BY 1",
+            &[]
+        ),
+        ["first", "second"]
+    );
+    assert_eq!(
+        sql.one::<String>("SELECT memory_add('the same words')", &[]),
+        "first"
+    );
     let state = contents(&mut sql);
     restore(&mut sql, &name, "");
     assert_eq!(contents(&mut sql), state);
@@ -266,8 +406,14 @@ fn what_has_expired_meanwhile_takes_no_key_from_what_lives() {
 
     let report = restore(&mut sql, &name, "");
 
-    assert_eq!((&report["yielded"], &report["displaced"]), (&json!(1), &json!(0)));
-    assert_eq!(sql.one::<String>("SELECT memory_kv_get('short')", &[]), "and sweet");
+    assert_eq!(
+        (&report["yielded"], &report["displaced"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(
+        sql.one::<String>("SELECT memory_kv_get('short')", &[]),
+        "and sweet"
+    );
     let state = contents(&mut sql);
     restore(&mut sql, &name, "");
     assert_eq!(contents(&mut sql), state);
@@ -280,15 +426,35 @@ fn c7_tombstones_and_deprecated_memories_come_back_as_such() {
 
     restore(&mut other, &name, CONFIRMED);
 
-    let found = other.query_one("SELECT deleted_at IS NOT NULL, version FROM memories WHERE id = 'four'", &[]).expect("the tombstone");
+    let found = other
+        .query_one(
+            "SELECT deleted_at IS NOT NULL, version FROM memories WHERE id = 'four'",
+            &[],
+        )
+        .expect("the tombstone");
     assert!(found.get::<_, bool>(0));
     let found = other.query_one("SELECT is_deprecated, superseded_by, deprecated_at IS NOT NULL FROM memories WHERE id = 'five'", &[]).expect("the deprecated");
-    assert_eq!((found.get(0), found.get(1), found.get(2)), (true, "one", true));
-    assert_eq!(other.one::<i64>("SELECT count(*) FROM memory_get('five')", &[]), 0);
+    assert_eq!(
+        (found.get(0), found.get(1), found.get(2)),
+        (true, "one", true)
+    );
+    assert_eq!(
+        other.one::<i64>("SELECT count(*) FROM memory_get('five')", &[]),
+        0
+    );
     other.run("SELECT memory_undeprecate('five'); SELECT memory_restore_version('four', 1)");
-    assert_eq!(other.one::<i64>("SELECT count(*) FROM memory_list() WHERE id IN ('four', 'five')", &[]), 2);
+    assert_eq!(
+        other.one::<i64>(
+            "SELECT count(*) FROM memory_list() WHERE id IN ('four', 'five')",
+            &[]
+        ),
+        2
+    );
     // An equal memory is found again as the one that came back.
-    assert_eq!(other.one::<String>("SELECT memory_add('words of five')", &[]), "five");
+    assert_eq!(
+        other.one::<String>("SELECT memory_add('words of five')", &[]),
+        "five"
+    );
 }
 
 #[test]
@@ -307,7 +473,13 @@ fn se_3_what_is_secret_by_now_stays_as_it_is() {
 
         assert_eq!(sql.one::<String>(secret, &[]), before, "{arguments}");
         assert_eq!(report["kept_sensitive"], 1, "{report}");
-        assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories WHERE is_sensitive AND embedding IS NOT NULL", &[]), 0);
+        assert_eq!(
+            sql.one::<i64>(
+                "SELECT count(*) FROM memories WHERE is_sensitive AND embedding IS NOT NULL",
+                &[]
+            ),
+            0
+        );
         assert_counters(&mut sql);
     }
 }
@@ -318,7 +490,8 @@ fn grants_come_back_on_the_owners_word() {
     let mut sql = database.connect();
     let (role, _) = granted(&database, "default", "read");
     let gone = stranger();
-    sql.query("SELECT memory_grant($1, 'default', 'write', 'a')", &[&gone]).expect("granted");
+    sql.query("SELECT memory_grant($1, 'default', 'write', 'a')", &[&gone])
+        .expect("granted");
     let (_, mut everywhere) = granted(&database, "*", "admin");
     let name = name();
     backup(&mut sql, &name, "");
@@ -327,20 +500,40 @@ fn grants_come_back_on_the_owners_word() {
     let before: i64 = sql.one(grants, &[]);
 
     let report = restore(&mut sql, &name, "");
-    assert_eq!(report["left_out"]["memory_grants"], "include_grants is false");
+    assert_eq!(
+        report["left_out"]["memory_grants"],
+        "include_grants is false"
+    );
     assert_eq!(sql.one::<i64>(grants, &[]), before);
     everywhere
-        .refused(&format!("SELECT memory_restore('{name}', include_grants => true)"), &[])
+        .refused(
+            &format!("SELECT memory_restore('{name}', include_grants => true)"),
+            &[],
+        )
         .is("42501")
         .helps();
     restore(&mut everywhere, &name, "");
-    sql.refused(&format!("SELECT memory_restore('{name}', include_grants => true, project_id => 'default')"), &[])
-        .is("22023");
+    sql.refused(
+        &format!(
+            "SELECT memory_restore('{name}', include_grants => true, project_id => 'default')"
+        ),
+        &[],
+    )
+    .is("22023");
     let report = restore(&mut sql, &name, ", include_grants => true");
 
     assert_eq!(report["tables"]["memory_grants"]["inserted"], 1, "{report}");
-    assert_eq!(report["left_out"]["memory_grants"], "some name roles that do not exist here");
-    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memory_grants WHERE role = $1", &[&role]), 1);
+    assert_eq!(
+        report["left_out"]["memory_grants"],
+        "some name roles that do not exist here"
+    );
+    assert_eq!(
+        sql.one::<i64>(
+            "SELECT count(*) FROM memory_grants WHERE role = $1",
+            &[&role]
+        ),
+        1
+    );
 }
 
 #[test]
@@ -353,10 +546,16 @@ fn a_backup_of_other_vectors_is_refused_and_an_empty_database_gets_a_store_that_
     backup(&mut sql, &name, "");
     let before = contents(&mut sql);
 
-    for init in ["memory_init()", "memory_init(dimensions => 4, embedder => 'external')", "memory_init(dimensions => 3, embedder => 'hash')"] {
+    for init in [
+        "memory_init()",
+        "memory_init(dimensions => 4, embedder => 'external')",
+        "memory_init(dimensions => 3, embedder => 'hash')",
+    ] {
         let database = vault().database();
         let mut other = database.connect();
-        other.run(&format!("SELECT {init}; SELECT memory_add('kept', embedding => NULL)"));
+        other.run(&format!(
+            "SELECT {init}; SELECT memory_add('kept', embedding => NULL)"
+        ));
         let dumped = dump(&database);
         for arguments in ["", ", dry_run => true"] {
             other
@@ -374,11 +573,27 @@ fn a_backup_of_other_vectors_is_refused_and_an_empty_database_gets_a_store_that_
     let version: Value = empty.one("SELECT memory_version()", &[]);
     let text = version.to_string();
     assert!(text.contains("external") && text.contains('3'), "{text}");
-    assert_eq!(empty.column::<String>("SELECT id FROM memory_search('Wort')", &[]), ["w"], "German words");
-    assert_eq!(empty.column::<String>("SELECT id FROM memory_search(embedding => '[1,2,3]', query => NULL)", &[]), ["w"]);
-    let index: String = empty.one("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_memories_embedding_hnsw'", &[]);
+    assert_eq!(
+        empty.column::<String>("SELECT id FROM memory_search('Wort')", &[]),
+        ["w"],
+        "German words"
+    );
+    assert_eq!(
+        empty.column::<String>(
+            "SELECT id FROM memory_search(embedding => '[1,2,3]', query => NULL)",
+            &[]
+        ),
+        ["w"]
+    );
+    let index: String = empty.one(
+        "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_memories_embedding_hnsw'",
+        &[],
+    );
     assert!(index.contains("hnsw"), "{index}");
-    assert!(empty.one::<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass", &[]));
+    assert!(empty.one::<bool>(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass",
+        &[]
+    ));
 }
 
 #[test]
@@ -388,29 +603,49 @@ fn bk_15_a_restore_that_fails_leaves_the_database_identical() {
     sql.run("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no % here', NEW; END $$;");
     let log_before = vault().log().len();
     // At the very end, in the middle, at the beginning.
-    for table in ["memory_maintenance_runs", "memory_runs", "vote_history", "memory_history", "memories"] {
+    for table in [
+        "memory_maintenance_runs",
+        "memory_runs",
+        "vote_history",
+        "memory_history",
+        "memories",
+    ] {
         sql.run(&format!("CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"));
-        if table == "memory_maintenance_runs" {
-            sql.run("DELETE FROM memory_maintenance_runs");
-        }
+        sql.run(&format!("DELETE FROM {table}"));
         let before = dump(&database);
 
-        let refusal = sql.refused(&format!("SELECT memory_restore('{name}'{CONFIRMED}, clean => true)"), &[]);
+        let refusal = sql.refused(
+            &format!("SELECT memory_restore('{name}'{CONFIRMED}, clean => true)"),
+            &[],
+        );
 
-        refusal.is("P0001").says("backup ").keeps("words of").keeps(SECRET);
+        refusal
+            .is("P0001")
+            .says("backup ")
+            .keeps("words of")
+            .keeps(SECRET);
         assert_eq!(dump(&database), before, "{table}");
         sql.run(&format!("DROP TRIGGER refuse ON {table}"));
     }
     sql.run("ALTER TABLE memories ADD CONSTRAINT short CHECK (length(content) < 5) NOT VALID");
     let before = dump(&database);
     let refusal: Refusal = sql.refused(&format!("SELECT memory_restore('{name}'{CONFIRMED})"), &[]);
-    refusal.is("23514").says("short").keeps("words of").keeps(SECRET);
+    refusal
+        .is("23514")
+        .says("short")
+        .keeps("words of")
+        .keeps(SECRET);
     assert_eq!(dump(&database), before);
-    assert!(!vault().log()[log_before..].contains(&format!("{SECRET} ")), "nor is it in the log");
+    assert!(
+        !vault().log()[log_before..].contains(&format!("{SECRET} ")),
+        "nor is it in the log"
+    );
     // In the caller's transaction it is undone with it.
     sql.run("ALTER TABLE memories DROP CONSTRAINT short");
     let before = dump(&database);
-    sql.run(&format!("BEGIN; SELECT memory_restore('{name}'{CONFIRMED}, clean => true); ROLLBACK"));
+    sql.run(&format!(
+        "BEGIN; SELECT memory_restore('{name}'{CONFIRMED}, clean => true); ROLLBACK"
+    ));
     assert_eq!(dump(&database), before);
     restore(&mut sql, &name, CONFIRMED);
 }
@@ -426,27 +661,103 @@ fn a_backup_that_the_store_cannot_take_is_refused_before_any_write() {
     let before = dump(&target);
     let same = |_: &str, line: &str| vec![line.to_owned()];
     let forged: Vec<(&str, &str, Vec<u8>)> = vec![
-        ("a newer store", "55000", forge(&path, |header| header.store_version = "9.0.0".into(), same)),
-        ("an unknown column", "55000", forge(&path, |header| header.sections[2].columns[3].name = "colour".into(), same)),
-        ("a field too few", "22P04", forge(&path, |_| (), |table, line| {
-            vec![if table == "memories" { line.rsplit_once('\t').map_or_else(String::new, |(most, _)| most.to_owned()) } else { line.to_owned() }]
-        })),
-        ("a value of another type", "22007", forge(&path, |_| (), |table, line| {
-            vec![if table == "memory_events" { line.replacen("\t20", "\tin 20", 1) } else { line.to_owned() }]
-        })),
-        ("a row twice", "23505", forge(&path, |_| (), |_, line| vec![line.to_owned(), line.to_owned()])),
-        ("secrets under a header that denies them", "22000", forge(&path, |header| header.includes_sensitive = false, same)),
-        ("an end of data in the middle", "22000", forge(&file(&selective), |_| (), |table, line| {
-            if table == "memory_usage" { vec!["\\.".to_owned(), line.to_owned()] } else { vec![line.to_owned()] }
-        })),
-        ("no model", "55000", forge(&path, |_| (), |table, line| if table == "memory_models" { vec![] } else { vec![line.to_owned()] })),
+        (
+            "a newer store",
+            "55000",
+            forge(&path, |header| header.store_version = "9.0.0".into(), same),
+        ),
+        (
+            "an unknown column",
+            "55000",
+            forge(
+                &path,
+                |header| header.sections[2].columns[3].name = "colour".into(),
+                same,
+            ),
+        ),
+        (
+            "a field too few",
+            "22P04",
+            forge(
+                &path,
+                |_| (),
+                |table, line| {
+                    vec![if table == "memories" {
+                        line.rsplit_once('\t')
+                            .map_or_else(String::new, |(most, _)| most.to_owned())
+                    } else {
+                        line.to_owned()
+                    }]
+                },
+            ),
+        ),
+        (
+            "a value of another type",
+            "22007",
+            forge(
+                &path,
+                |_| (),
+                |table, line| {
+                    vec![if table == "memory_events" {
+                        line.replacen("\t20", "\tin 20", 1)
+                    } else {
+                        line.to_owned()
+                    }]
+                },
+            ),
+        ),
+        (
+            "a row twice",
+            "23505",
+            forge(
+                &path,
+                |_| (),
+                |_, line| vec![line.to_owned(), line.to_owned()],
+            ),
+        ),
+        (
+            "secrets under a header that denies them",
+            "22000",
+            forge(&path, |header| header.includes_sensitive = false, same),
+        ),
+        (
+            "an end of data in the middle",
+            "22000",
+            forge(
+                &file(&selective),
+                |_| (),
+                |table, line| {
+                    if table == "memory_usage" {
+                        vec!["\\.".to_owned(), line.to_owned()]
+                    } else {
+                        vec![line.to_owned()]
+                    }
+                },
+            ),
+        ),
+        (
+            "no model",
+            "55000",
+            forge(
+                &path,
+                |_| (),
+                |table, line| {
+                    if table == "memory_models" {
+                        vec![]
+                    } else {
+                        vec![line.to_owned()]
+                    }
+                },
+            ),
+        ),
     ];
     for (what, sqlstate, bytes) in forged {
         let name = support::backup::name();
         put(&name, &bytes);
         let refusal = other.refused(&format!("SELECT memory_restore('{name}'{CONFIRMED})"), &[]);
         assert!(
-            refusal.sqlstate == sqlstate || (sqlstate == "22000" && refusal.sqlstate.starts_with("22")),
+            refusal.sqlstate == sqlstate
+                || (sqlstate == "22000" && refusal.sqlstate.starts_with("22")),
             "{what}: {refusal:?}"
         );
         refusal.keeps("words of").keeps(SECRET).well_formed();
@@ -472,7 +783,10 @@ fn a_column_of_ones_own_is_backed_up_and_has_to_be_there_again() {
         .well_formed();
     other.run("ALTER TABLE memories ADD COLUMN \"My own\" numeric(10, 2)");
     restore(&mut other, &name, "");
-    assert_eq!(other.one::<String>("SELECT \"My own\"::text FROM memories", &[]), "1.50");
+    assert_eq!(
+        other.one::<String>("SELECT \"My own\"::text FROM memories", &[]),
+        "1.50"
+    );
     // A column that the backup does not know has its default.
     let mut third = database().connect();
     third.run("ALTER TABLE memories ADD COLUMN \"My own\" numeric(10, 2), ADD COLUMN other text NOT NULL DEFAULT 'o'");
@@ -489,16 +803,31 @@ fn restored_entries_find_no_place_among_sealed_ones() {
              SELECT 'history', 1, min(history_id), max(history_id), count(*), '', '', array_agg(history_id), false, '', '', now() FROM memory_history");
     let sealed: i64 = sql.one("SELECT last_id FROM memory_audit_seals", &[]);
     let lost: i64 = sql.one("SELECT history_id FROM memory_history WHERE memory_id = 'one' AND project_id = 'default' ORDER BY 1 LIMIT 1", &[]);
-    sql.run(&format!("DELETE FROM memory_history WHERE history_id = {lost}"));
+    sql.run(&format!(
+        "DELETE FROM memory_history WHERE history_id = {lost}"
+    ));
     let before: Vec<i64> = sql.column("SELECT history_id FROM memory_history ORDER BY 1", &[]);
 
     restore(&mut sql, &name, CONFIRMED);
 
     let after: Vec<i64> = sql.column("SELECT history_id FROM memory_history ORDER BY 1", &[]);
-    assert!(after.iter().all(|id| before.contains(id) || *id > sealed), "{before:?} {after:?}");
-    assert!(!after.contains(&lost), "what somebody removed is not made good in silence");
-    let payload: Value = sql.one("SELECT payload FROM memory_events WHERE event = 'restore'", &[]);
-    let removed: Vec<i64> = before.iter().copied().filter(|id| !after.contains(id)).collect();
+    assert!(
+        after.iter().all(|id| before.contains(id) || *id > sealed),
+        "{before:?} {after:?}"
+    );
+    assert!(
+        !after.contains(&lost),
+        "what somebody removed is not made good in silence"
+    );
+    let payload: Value = sql.one(
+        "SELECT payload FROM memory_events WHERE event = 'restore'",
+        &[],
+    );
+    let removed: Vec<i64> = before
+        .iter()
+        .copied()
+        .filter(|id| !after.contains(id))
+        .collect();
     let told: Vec<i64> = payload["history_ids"]
         .as_array()
         .expect("a receipt")
@@ -507,17 +836,25 @@ fn restored_entries_find_no_place_among_sealed_ones() {
         .collect();
     assert!(!removed.is_empty());
     assert_eq!(told, removed);
-    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memory_audit_seals", &[]), 1, "seals are of the store, not of the backup");
+    assert_eq!(
+        sql.one::<i64>("SELECT count(*) FROM memory_audit_seals", &[]),
+        1,
+        "seals are of the store, not of the backup"
+    );
 }
 
 #[test]
 fn writers_wait_for_a_restore_and_readers_do_not() {
     let (database, mut sql, name) = backed_up();
-    sql.run(&format!("BEGIN; SELECT memory_restore('{name}'{CONFIRMED})"));
+    sql.run(&format!(
+        "BEGIN; SELECT memory_restore('{name}'{CONFIRMED})"
+    ));
     let mut other = database.connect();
     assert!(other.one::<i64>("SELECT count(*) FROM memory_search('words')", &[]) > 0);
     other.run("SET lock_timeout = '200ms'");
-    other.refused("SELECT memory_add('too early')", &[]).is("55P03");
+    other
+        .refused("SELECT memory_add('too early')", &[])
+        .is("55P03");
     sql.run("COMMIT");
     other.run("SELECT memory_add('in time')");
 }
@@ -532,5 +869,10 @@ fn the_manifest_may_be_missing_and_then_a_warning_says_so() {
 
     assert_eq!(report["has_manifest"], false);
     let heard = heard.lock().expect("not poisoned");
-    assert!(heard.iter().any(|line| line.starts_with("WARNING") && line.contains("manifest")), "{heard:?}");
+    assert!(
+        heard
+            .iter()
+            .any(|line| line.starts_with("WARNING") && line.contains("manifest")),
+        "{heard:?}"
+    );
 }

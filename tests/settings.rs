@@ -650,7 +650,11 @@ fn hide_flagged_leaves_flagged_memories_out_of_a_search() {
 fn backup_directory(name: &str) -> String {
     let path = cluster().directory().join(name);
     let script = "mkdir -m 700 -- \"$1\" && umask 077 && head -c 32 /dev/urandom >\"$1/key\"";
-    run(cluster().server.command("sh").args(["-c", script, "sh"]).arg(&path));
+    run(cluster()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(&path));
     path.display().to_string()
 }
 
@@ -660,7 +664,9 @@ fn backup_directory_is_where_backups_are() {
     let mut sql = store();
     let call = "SELECT memory_backup('daily', passphrase => 'a passphrase')";
 
-    sql.refused(call, &[]).is("55000").hints("memory_ext.backup_directory");
+    sql.refused(call, &[])
+        .is("55000")
+        .hints("memory_ext.backup_directory");
     sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
     sql.run(call);
 
@@ -674,8 +680,12 @@ fn backup_key_file_is_the_key_where_none_is_named() {
     sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
     let call = "SELECT memory_backup('daily')";
 
-    sql.refused(call, &[]).is("22023").hints("memory_ext.backup_key_file");
-    sql.run(&format!("SET memory_ext.backup_key_file = '{directory}/key'"));
+    sql.refused(call, &[])
+        .is("22023")
+        .hints("memory_ext.backup_key_file");
+    sql.run(&format!(
+        "SET memory_ext.backup_key_file = '{directory}/key'"
+    ));
     sql.run(call);
 
     sql.run("SET memory_ext.backup_key_file = ''; SELECT memory_backup_verify('daily', key_file => 'key')");

@@ -157,6 +157,8 @@ pub enum Section {
     Hybrid,
     /// memory_playbook
     Playbook,
+    /// memory_check_integrity
+    Integrity,
     /// memory_vote
     Vote,
     /// memory_backup and memory_restore

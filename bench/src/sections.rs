@@ -6,6 +6,7 @@ mod backup;
 mod embed;
 mod hybrid_search;
 mod import;
+mod integrity;
 mod learning;
 mod restore;
 mod session_memory;
@@ -82,10 +83,11 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 7] = [
+const OF_NARROW_STORE: [Section; 8] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
+    Section::Integrity,
     Section::Backup,
     Section::Restore,
     Section::Add,
@@ -120,6 +122,9 @@ fn narrow_store(
     }
     if options.wants(Section::Playbook) {
         learning::playbook(&mut client, &corpus, options, report)?;
+    }
+    if options.wants(Section::Integrity) {
+        integrity::measure(&mut client, &corpus, report)?;
     }
     drop(client);
     if options.wants(Section::Backup) {

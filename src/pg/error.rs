@@ -3,8 +3,8 @@
 //! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
 //! whole sentences.
 
-use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -12,6 +12,7 @@ pub mod owner;
 pub mod planner;
 pub mod redact;
 pub mod set;
+pub mod snapshot;
 pub mod spi;
 pub mod subtransaction;
 pub mod system;

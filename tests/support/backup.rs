@@ -32,7 +32,12 @@ pub fn vault_with(options: Options) -> Cluster {
     run(cluster
         .server
         .command("sh")
-        .args(["-c", "umask 077; printf '%s\\n' \"$1\" >\"$2\"", "key", &digits])
+        .args([
+            "-c",
+            "umask 077; printf '%s\\n' \"$1\" >\"$2\"",
+            "key",
+            &digits,
+        ])
         .arg(&key));
     cluster.configure(&format!(
         "memory_ext.backup_directory = '{}'\nmemory_ext.backup_key_file = '{}'",
@@ -140,7 +145,12 @@ pub fn contents(sql: &mut Client) -> Vec<String> {
 
 /// The same of the rows that fit: of `memories` by the first condition, of what belongs to a memory by the second, of other
 /// tables with a project by the third.
-pub fn contents_where(sql: &mut Client, memories: &str, of_memory: &str, others: &str) -> Vec<String> {
+pub fn contents_where(
+    sql: &mut Client,
+    memories: &str,
+    of_memory: &str,
+    others: &str,
+) -> Vec<String> {
     TABLES
         .iter()
         .map(|&table| {
@@ -206,7 +216,9 @@ pub fn rows(path: &Path, secret: &Secret, wanted: &str) -> Vec<Value> {
                 let Some(columns) = &columns else { continue };
                 for line in lines.split_inclusive(|byte| *byte == b'\n') {
                     let values = copy_text::fields(line).map(|field| {
-                        field.expect("COPY text").map_or(Value::Null, |text| text.into_owned().into())
+                        field
+                            .expect("COPY text")
+                            .map_or(Value::Null, |text| text.into_owned().into())
                     });
                     let names = columns.iter().map(|column| column.name.clone());
                     rows.push(names.zip(values).collect::<serde_json::Map<_, _>>().into());
@@ -223,7 +235,10 @@ pub fn granted(database: &Database, project: &str, privilege: &str) -> (String, 
     let role = stranger();
     database
         .connect()
-        .query("SELECT memory_grant($1, $2, $3)", &[&role, &project, &privilege])
+        .query(
+            "SELECT memory_grant($1, $2, $3)",
+            &[&role, &project, &privilege],
+        )
         .expect("granted");
     let client = database.connect_as(&role);
     (role, client)
@@ -243,7 +258,11 @@ pub fn noticing(database: &Database) -> (Client, Arc<Mutex<Vec<String>>>) {
     config.notice_callback({
         let heard = Arc::clone(&heard);
         move |notice| {
-            heard.lock().expect("not poisoned").push(format!("{}: {}", notice.severity(), notice.message()));
+            heard.lock().expect("not poisoned").push(format!(
+                "{}: {}",
+                notice.severity(),
+                notice.message()
+            ));
         }
     });
     let client = config.connect(postgres::NoTls).expect("a connection");
@@ -264,7 +283,8 @@ pub fn forge(
     edit_header: impl FnOnce(&mut Header),
     mut edit_line: impl FnMut(&str, &str) -> Vec<String>,
 ) -> Vec<u8> {
-    let mut reader = Reader::open(fs::File::open(path).expect("a backup"), &key()).expect("it opens");
+    let mut reader =
+        Reader::open(fs::File::open(path).expect("a backup"), &key()).expect("it opens");
     let mut header = reader.header().clone();
     edit_header(&mut header);
     let randomness = Randomness::from([9; Randomness::LEN]);
@@ -300,7 +320,13 @@ pub fn key() -> Secret {
 pub fn listed(cluster: &Cluster) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder(cluster))
         .expect("the directory of backups")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names

@@ -22,6 +22,7 @@ mod random;
 mod refusal;
 pub mod release;
 mod rows;
+pub mod safety;
 mod server;
 mod shared;
 pub mod transfer;

@@ -37,7 +37,9 @@ pub fn measure(store: &Database, report: &mut Report) -> Result<()> {
             &[],
         )?
         .get(0);
-    let rows: i64 = client.query_one("SELECT count(*) FROM memories", &[])?.get(0);
+    let rows: i64 = client
+        .query_one("SELECT count(*) FROM memories", &[])?
+        .get(0);
     let (mut ours, mut raw) = (Duration::MAX, Duration::MAX);
     let (mut bytes, mut peak) = (0i64, 0.0f64);
     for turn in 1..=TURNS {
@@ -97,7 +99,9 @@ fn restore(store: &Database, files: &Files, rows: i64, report: &mut Report) -> R
         )?;
         Ok(())
     })?;
-    let restored: i64 = session.query_one("SELECT count(*) FROM memories", &[])?.get(0);
+    let restored: i64 = session
+        .query_one("SELECT count(*) FROM memories", &[])?
+        .get(0);
     if restored != rows {
         return Err(format!("{rows} memories were backed up, {restored} came back").into());
     }
@@ -144,8 +148,14 @@ fn watched(
 fn cipher(report: &mut Report) -> Result<()> {
     progress("the cipher");
     const SIZE: usize = 256 * 1024 * 1024;
-    let mut lines: Vec<u8> = (0..64 * 1024).map(|at| b' ' + (at * 31 % 94) as u8).collect();
-    lines.iter_mut().skip(1023).step_by(1024).for_each(|byte| *byte = b'\n');
+    let mut lines: Vec<u8> = (0..64 * 1024)
+        .map(|at| b' ' + (at * 31 % 94) as u8)
+        .collect();
+    lines
+        .iter_mut()
+        .skip(1023)
+        .step_by(1024)
+        .for_each(|byte| *byte = b'\n');
     let mut fastest = 0.0;
     for turn in 0..TURNS {
         let header = Header {

@@ -2,7 +2,7 @@
 
 use memory_core::container::{Column, Section};
 
-use crate::pg::spi::{Planning, Session};
+use crate::pg::spi::{Arg, Session};
 use crate::store::Store;
 
 /// Whose rows a table has.
@@ -201,11 +201,9 @@ pub fn columns(session: &Session, store: &Store, table: &str) -> Vec<Stored> {
                FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
                WHERE c.relnamespace = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                ORDER BY a.attnum";
-    let args = [
-        crate::pg::spi::Arg::oid(store.identity.schema_oid),
-        table.into(),
-    ];
-    let rows = session.read(sql, Planning::Generic, &args);
+    let args = [Arg::oid(store.identity.schema_oid), table.into()];
+    // Not by the calling statement's snapshot: the store may have been made since.
+    let rows = session.once_with(sql, &args);
     (0..rows.len())
         .map(|row| Stored {
             name: rows.required(row, 1),

@@ -65,7 +65,10 @@ pub fn merge(
     };
     // Behind every number that is taken or kept: what is numbered anew then meets no other. Not by setval(), which no rollback
     // takes back.
-    merge.run(&format!("ALTER SEQUENCE {sequence} RESTART WITH {}", limit.saturating_add(1)));
+    merge.run(&format!(
+        "ALTER SEQUENCE {sequence} RESTART WITH {}",
+        limit.saturating_add(1)
+    ));
     // Among sealed entries there is no place for one that was not sealed with them.
     let sealed = sealed(name).map_or(0, |kind| {
         merge.count(&format!(

@@ -120,7 +120,11 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
         memories::prepare(&merge, &mut outcome)?;
         votes::prepare(&merge);
         // What belongs to a memory first: else that takes it along, uncounted.
-        for staged in stages.tables.iter().filter(|staged| staged.present && plan.clean) {
+        for staged in stages
+            .tables
+            .iter()
+            .filter(|staged| staged.present && plan.clean)
+        {
             merge.clean(staged, &mut outcome);
         }
         let index = memories::without_vector_index(&merge);
@@ -152,7 +156,11 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
 
 impl Merge<'_> {
     pub fn sql(&self, template: &str) -> String {
-        let sql = self.call.store.sql(template).replace("@staged@", &self.stages.prefix);
+        let sql = self
+            .call
+            .store
+            .sql(template)
+            .replace("@staged@", &self.stages.prefix);
         match self.plan.project {
             // Last, so that nothing in it is taken for a placeholder.
             Some(project) => sql.replace("@project@", &system::quoted_literal(project)),
@@ -167,17 +175,24 @@ impl Merge<'_> {
 
     /// A number that a query gives.
     pub fn count(&self, template: &str) -> u64 {
-        let count: i64 = self.session.once_with(&self.sql(template), &[]).required(0, 1);
+        let count: i64 = self
+            .session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1);
         count.unsigned_abs()
     }
 
     /// A text that a query gives.
     pub fn text(&self, template: &str) -> String {
-        self.session.once_with(&self.sql(template), &[]).required(0, 1)
+        self.session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1)
     }
 
     pub fn holds(&self, template: &str) -> bool {
-        self.session.once_with(&self.sql(template), &[]).required(0, 1)
+        self.session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1)
     }
 
     /// Runs a statement that removes: how many rows, and a list of them.
@@ -344,7 +359,8 @@ impl Merge<'_> {
     }
 }
 
-const UNUSED_TYPE: &str = "NOT EXISTS (SELECT FROM @staged@memories m WHERE m.memory_type = t.memory_type)";
+const UNUSED_TYPE: &str =
+    "NOT EXISTS (SELECT FROM @staged@memories m WHERE m.memory_type = t.memory_type)";
 
 /// Columns that may be null in a unique key that takes nulls for equal.
 const NULLABLE: [&str; 1] = ["task_id"];

@@ -96,14 +96,22 @@ pub fn run(
                 tally.inserted = rows;
             }
         }
-        return Ok(report(&checked, source.shown(), project, wish, &outcome, created, started));
+        return Ok(report(
+            &checked,
+            source.shown(),
+            project,
+            wish,
+            &outcome,
+            created,
+            started,
+        ));
     };
     fits(&call.store, &checked, number)?;
     if wish.include_grants && !merge::may_restore_grants(&call) {
-        return Err(Error::denied(
-            "only the owner of the memories may restore grants",
-        )
-        .hint("Leave out include_grants."));
+        return Err(
+            Error::denied("only the owner of the memories may restore grants")
+                .hint("Leave out include_grants."),
+        );
     }
     let plan = Plan {
         project,
@@ -131,7 +139,15 @@ pub fn run(
     if !wish.dry_run {
         record(&call, &checked, project, wish, &outcome);
     }
-    Ok(report(&checked, source.shown(), project, wish, &outcome, created, started))
+    Ok(report(
+        &checked,
+        source.shown(),
+        project,
+        wish,
+        &outcome,
+        created,
+        started,
+    ))
 }
 
 /// The project whose rows come back: the one that is asked for, or the backup's.

@@ -40,17 +40,23 @@ pub fn count(
     scope: &Scope<'_>,
 ) -> Result<Vec<(&'static Table, u64)>> {
     let shown = source.shown().to_owned();
-    let mut reader = Reader::open(source.reader()?, secret).map_err(|error| failure::of(error, &shown))?;
+    let mut reader =
+        Reader::open(source.reader()?, secret).map_err(|error| failure::of(error, &shown))?;
     let mut counts = Vec::new();
     // The table that is counted, and the field that says whose a row is.
     let mut current: Option<(Option<(usize, &str)>, u64)> = None;
     loop {
-        let event = reader.next_event().map_err(|error| failure::of(error, &shown))?;
+        let event = reader
+            .next_event()
+            .map_err(|error| failure::of(error, &shown))?;
         match event {
             Event::SectionStart(section) => {
                 let table = known(section)?;
                 let project = scope.project.filter(|_| table.extent == Extent::Project);
-                let place = section.columns.iter().position(|column| column.name == "project_id");
+                let place = section
+                    .columns
+                    .iter()
+                    .position(|column| column.name == "project_id");
                 let of_project = match project {
                     Some(project) => Some((place.ok_or_else(failure::damaged)?, project)),
                     None => None,
@@ -68,7 +74,9 @@ pub fn count(
                 }
             }
             Event::SectionEnd(count) => {
-                if let (Some((_, rows)), Some(table)) = (current.take(), contents::of_name(&count.table)) {
+                if let (Some((_, rows)), Some(table)) =
+                    (current.take(), contents::of_name(&count.table))
+                {
                     counts.push((table, rows));
                 }
             }
@@ -127,7 +135,8 @@ pub fn fill(
                     None => {
                         let staged = stages.create(call, table, Some(&section))?;
                         let project = scope.project.filter(|_| table.extent == Extent::Project);
-                        let rows = load(call, &stages.prefix, &staged, project, &mut reader, &shown)?;
+                        let rows =
+                            load(call, &stages.prefix, &staged, project, &mut reader, &shown)?;
                         (Some(staged), rows)
                     }
                 };
@@ -137,7 +146,9 @@ pub fn fill(
                 if verbose {
                     match reason {
                         None => system::notice(&format!("{}: {rows} rows read", table.name)),
-                        Some(reason) => system::notice(&format!("{}: left out, {reason}", table.name)),
+                        Some(reason) => {
+                            system::notice(&format!("{}: left out, {reason}", table.name))
+                        }
                     }
                 }
                 stages
@@ -176,7 +187,12 @@ impl Stages {
     }
 
     /// Makes a table for a section's columns, or for all that the store's table has.
-    fn create(&self, call: &Call, table: &'static Table, section: Option<&Section>) -> Result<Staged> {
+    fn create(
+        &self,
+        call: &Call,
+        table: &'static Table,
+        section: Option<&Section>,
+    ) -> Result<Staged> {
         let mut stored = call.sql(|session| contents::columns(session, &call.store, table.name));
         if let Some(section) = section {
             let mut of_section = Vec::with_capacity(section.columns.len());
@@ -238,7 +254,10 @@ type BoxedReader<'s> = Reader<Box<dyn std::io::Read + 's>>;
 /// Passes over a section; how many rows it has.
 fn skip(reader: &mut BoxedReader<'_>, shown: &str) -> Result<u64> {
     loop {
-        match reader.next_event().map_err(|error| failure::of(error, shown))? {
+        match reader
+            .next_event()
+            .map_err(|error| failure::of(error, shown))?
+        {
             Event::Rows(_) => (),
             Event::SectionEnd(count) => return Ok(count.rows),
             Event::SectionStart(_) | Event::End(_) => return Err(failure::damaged()),

@@ -158,7 +158,10 @@ fn lock(call: &Call, session: &Session, tables: &[&Table]) -> Result<()> {
     let sql = "SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
                WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid)";
     let args = [Arg::oid(call.store.identity.schema_oid), names.into()];
-    match session.read(sql, Planning::Generic, &args).get::<String>(0, 1) {
+    match session
+        .read(sql, Planning::Generic, &args)
+        .get::<String>(0, 1)
+    {
         None => Ok(()),
         Some(names) => Err(Error::version_conflict(format!(
             "rewritten while the backup began: {names}"

@@ -98,7 +98,10 @@ fn differences(call: &Call, session: &Session, items: &[&Item]) -> HashMap<Strin
         flags = write::FLAGS,
         items = columns::unnested(),
     ));
-    let rows = session.write_planned_anew(&sql, &columns::args(call, items.iter().copied(), &HashSet::new()));
+    let rows = session.write_planned_anew(
+        &sql,
+        &columns::args(call, items.iter().copied(), &HashSet::new()),
+    );
     (0..rows.len())
         .map(|row| {
             let renewed: bool = rows.required(row, 2);
@@ -135,7 +138,8 @@ pub fn holders_of_contents(
     ));
     let ids: Vec<Option<&str>> = held.iter().map(|(item, _)| Some(item.id())).collect();
     let hashes: Vec<Option<Vec<u8>>> = held.iter().map(|(_, hash)| Some(hash.to_vec())).collect();
-    let rows = session.write_planned_anew(&sql, &[call.project().into(), ids.into(), hashes.into()]);
+    let rows =
+        session.write_planned_anew(&sql, &[call.project().into(), ids.into(), hashes.into()]);
     (0..rows.len())
         .filter_map(|row| {
             let hash: Vec<u8> = rows.required(row, 3);

@@ -166,7 +166,11 @@ impl Export {
         let id = conditions.arg(after.1.as_str());
         conditions.push(format_args!("(m.created_at, m.id) > ({time}, {id})"));
         let mut export = Export {
-            sql: call.store.sql(&page(&conditions, request.embeddings, call.store.dimensions)),
+            sql: call.store.sql(&page(
+                &conditions,
+                request.embeddings,
+                call.store.dimensions,
+            )),
             store: call.store.clone(),
             project: call.project().to_owned(),
             args: conditions.args,

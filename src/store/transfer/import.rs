@@ -220,10 +220,10 @@ impl Writer<'_, '_> {
             let call = self.call;
             pending = call.sql(|session| self.write(session, pending))?;
         }
-        Err(Error::version_conflict(
-            "equal memories are being added and removed at the same time",
+        Err(
+            Error::version_conflict("equal memories are being added and removed at the same time")
+                .hint("Try again."),
         )
-        .hint("Try again."))
     }
 
     /// Writes what is to be written; the items that were kept out all the same.

@@ -38,7 +38,11 @@ impl<'c> Rules<'c> {
             let rows = session.read(&sql, Planning::Generic, &[]);
             (0..rows.len()).map(|row| rows.required(row, 1)).collect()
         });
-        types.extend(memory_core::MEMORY_TYPES.iter().map(|&name| name.to_owned()));
+        types.extend(
+            memory_core::MEMORY_TYPES
+                .iter()
+                .map(|&name| name.to_owned()),
+        );
         Rules {
             call,
             format,
@@ -67,7 +71,10 @@ impl<'c> Rules<'c> {
             && project != self.call.project()
             && !self.takes_other_projects
         {
-            let reason = format!("is not {:?}, into which this would be imported", self.call.project());
+            let reason = format!(
+                "is not {:?}, into which this would be imported",
+                self.call.project()
+            );
             return Err(refuse("project_id", &reason)
                 .hint("Name the project in the call (project_id) to import the memories into it whatever project they come from."));
         }
@@ -87,7 +94,10 @@ impl<'c> Rules<'c> {
         }
         self.redacted(place, record)?;
         if !self.types.contains(record.memory_type.as_ref()) {
-            let reason = format!("is {:?}, which is no type of this store", record.memory_type);
+            let reason = format!(
+                "is {:?}, which is no type of this store",
+                record.memory_type
+            );
             return Err(refuse("memory_type", &reason)
                 .hint("Add it first: INSERT INTO memory_types (memory_type, half_life_days) VALUES (...)."));
         }

@@ -112,9 +112,9 @@ pub fn write(
 ) -> Result<u64> {
     let _plan = LookUps::enforce();
     if !replaced.is_empty() {
-        let sql = call
-            .store
-            .sql("DELETE FROM @s@.vote_history v WHERE v.project_id = $1 AND v.memory_id = ANY ($2)");
+        let sql = call.store.sql(
+            "DELETE FROM @s@.vote_history v WHERE v.project_id = $1 AND v.memory_id = ANY ($2)",
+        );
         session.write_planned_anew(&sql, &[call.project().into(), replaced.into()]);
     }
     let votes: Vec<(&str, &Vote<'_>)> = records

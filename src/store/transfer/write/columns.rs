@@ -73,11 +73,7 @@ pub fn args<'i>(
     renewed: &HashSet<String>,
 ) -> Vec<Arg> {
     let texts = |of: &dyn Fn(&'i Item) -> Option<&'i str>| -> Arg {
-        items
-            .clone()
-            .map(of)
-            .collect::<Vec<Option<&str>>>()
-            .into()
+        items.clone().map(of).collect::<Vec<Option<&str>>>().into()
     };
     let hashes = |of: &dyn Fn(&Item) -> Option<[u8; 32]>| -> Arg {
         items
@@ -86,9 +82,8 @@ pub fn args<'i>(
             .collect::<Vec<_>>()
             .into()
     };
-    let flags = |of: &dyn Fn(&Item) -> bool| -> Arg {
-        items.clone().map(of).collect::<Vec<bool>>().into()
-    };
+    let flags =
+        |of: &dyn Fn(&Item) -> bool| -> Arg { items.clone().map(of).collect::<Vec<bool>>().into() };
     let numbers =
         |of: &dyn Fn(&Item) -> i32| -> Arg { items.clone().map(of).collect::<Vec<i32>>().into() };
     let lists = |of: &dyn Fn(&'i Item) -> &'i [Cow<'static, str>]| -> Arg {
