@@ -5,7 +5,7 @@ mod support;
 use std::sync::OnceLock;
 
 use postgres::Client;
-use support::{Cluster, Database, Options, Sql, cluster, run, store_hash, store_tables};
+use support::{Cluster, Database, Options, Sql, cluster, run, safety, store_hash, store_tables};
 
 /// A store with something in every table and things of the user's own attached to it.
 fn fill(sql: &mut Client) {
@@ -34,13 +34,13 @@ fn fill(sql: &mut Client) {
          SELECT memory_session_start('s', next_items => '[\"b\", {\"item\": \"a\"}]'); SELECT memory_session_update('s', complete_item => 'a');
          SELECT memory_feature_create('f', description => 'a feature', test_steps => '[\"open\"]');
          SELECT memory_run_start('r', agent_id => 'a', memory_ids => '{shared}'); SELECT memory_run_complete('r', false, error => 'broke', agent_id => 'a');
-         SELECT * FROM memory_audit_seal();
          CREATE INDEX of_my_own ON memories ((metadata ->> 'i'));
          CREATE POLICY of_my_own ON memories FOR SELECT TO reader USING (namespace = 'n1');
          ALTER TABLE memories ADD COLUMN of_my_own text DEFAULT 'mine';
          COMMENT ON TABLE memories IS 'a comment of my own';
          GRANT SELECT ON memories TO reader",
     );
+    safety::exercise(sql);
 }
 
 fn roles(cluster: &Cluster) {

@@ -571,9 +571,18 @@ fn cleanup_removes_what_nobody_can_reach_and_nothing_else() {
         sql.one::<i64>("SELECT count(*) FROM memory_import_lines", &[]),
         2
     );
+    // With the numbers of the versions that went, for whoever verifies the seals.
+    assert_eq!(
+        sql.one::<i64>(
+            "SELECT sum(CASE jsonb_typeof(n) WHEN 'array' THEN (n -> 1)::bigint - (n -> 0)::bigint + 1 ELSE 1 END)::bigint
+             FROM memory_events e, jsonb_array_elements(payload -> 'history_ids') n WHERE event = 'cleanup'",
+            &[]
+        ),
+        5
+    );
     assert_eq!(
         sql.one::<Value>(
-            "SELECT payload FROM memory_events WHERE event = 'cleanup'",
+            "SELECT payload - 'history_ids' FROM memory_events WHERE event = 'cleanup'",
             &[]
         ),
         json!({ "votes": 2, "vote_changes": 1, "usage": 1, "history": 5, "cached_vectors": 2, "cached_secrets": 1, "grants": 1, "inbox_lines": 1, "successors": 1 })

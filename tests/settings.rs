@@ -568,7 +568,8 @@ fn audit_key_file_is_the_key_of_the_seals() {
     let path = cluster().directory().join("seal key");
     std::fs::write(&path, "5a".repeat(32)).expect("a key file");
     let mut keyed = |setting: &str| -> bool {
-        sql.run(&format!("{setting}; SELECT memory_add('x', id => 'x', on_duplicate => 'return'); SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
+        sql.run(&format!("{setting}; SELECT memory_kv_set('x', clock_timestamp()::text); SELECT memory_kv_set('x', clock_timestamp()::text || '!')"));
+        sql.run("SELECT * FROM memory_audit_seal()");
         sql.one(
             "SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1",
             &[],
@@ -651,11 +652,14 @@ fn settings_that_guard_others_are_the_superusers() {
 #[test]
 fn pii_policy_redacts_personal_data() {
     let mut sql = store();
-    let content = "SELECT content FROM memory_get(memory_add('mail bob@example.org'))";
+    let add = "SELECT memory_add('mail bob@example.org')";
+    let content = "SELECT content FROM memory_get($1)";
 
-    assert_eq!(sql.one::<String>(content, &[]), "mail bob@example.org");
+    let id: String = sql.one(add, &[]);
+    assert_eq!(sql.one::<String>(content, &[&id]), "mail bob@example.org");
     sql.run("SET memory_ext.pii_policy = 'redact'");
-    assert_eq!(sql.one::<String>(content, &[]), "mail [REDACTED:email]");
+    let id: String = sql.one(add, &[]);
+    assert_eq!(sql.one::<String>(content, &[&id]), "mail [REDACTED:email]");
 }
 
 #[test]

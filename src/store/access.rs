@@ -212,8 +212,11 @@ impl Call {
         writes: bool,
         operation: &'static str,
     ) -> Result<Call> {
+        past::refuse(match writes {
+            true => Privilege::Write,
+            false => Privilege::Read,
+        })?;
         if writes {
-            past::refuse(Privilege::Write)?;
             refuse_read_only(operation)?;
         }
         let asked = store.clone();

@@ -70,6 +70,7 @@ pub const ADMINISTERING: &[&str] = &[
     "SELECT memory_import_inbox('memory_ext' PROJECT)",
     "SELECT memory_grant('postgres', 'NAME')",
     "SELECT memory_revoke('postgres', 'NAME')",
+    "SELECT * FROM memory_recall_check(1, 1 PROJECT)",
 ];
 /// The same, of backups; what an admin gets to hear depends on what there is.
 pub const BACKING_UP: &[&str] = &[
@@ -83,6 +84,14 @@ pub const BACKING_UP: &[&str] = &[
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
     "SELECT memory_migrate()",
+    "SELECT * FROM memory_check_integrity()",
+    "SELECT * FROM memory_validate_vectors()",
+    "SELECT * FROM memory_cleanup_orphans()",
+    "SELECT memory_maintenance()",
+    "SELECT * FROM memory_maintenance_history()",
+    "SELECT memory_rebuild_index()",
+    "SELECT memory_rebuild_script()",
+    "SELECT memory_reembed()",
     "SELECT * FROM memory_audit_seal()",
     "SELECT * FROM memory_audit_verify()",
     "SELECT memory_audit_anchor()",
