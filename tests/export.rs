@@ -52,7 +52,10 @@ fn jsonl_is_a_header_and_a_line_a_memory_oldest_first() {
     assert_eq!(odd["agent_id"], "alice");
     assert_eq!(odd["scope"], "agent-private");
     // Metadata keeps every digit.
-    let line = lines.iter().find(|line| line.contains("odd \\\"id")).expect("a line");
+    let line = lines
+        .iter()
+        .find(|line| line.contains("odd \\\"id"))
+        .expect("a line");
     assert!(line.contains("12345678901234567890.10"), "{line}");
     let plain = lines
         .iter()
@@ -76,12 +79,7 @@ fn json_is_one_array_and_csv_what_copy_reads() {
     assert_eq!(elements, expected);
 
     let csv = export(&mut sql, &format!("'csv', {ALL}")).join("\r\n") + "\r\n";
-    let names: Vec<&str> = csv
-        .lines()
-        .next()
-        .expect("the header")
-        .split(',')
-        .collect();
+    let names: Vec<&str> = csv.lines().next().expect("the header").split(',').collect();
     let columns: Vec<String> = names.iter().map(|name| format!("{name} text")).collect();
     sql.run(&format!("CREATE TEMP TABLE read ({})", columns.join(", ")));
     let mut copy = sql
@@ -407,7 +405,10 @@ fn an_export_may_be_left_in_the_middle() {
     sql.run("RESET statement_timeout");
     assert_eq!(export(&mut sql, "").len(), 2501);
     assert_eq!(
-        sql.one::<String>("SELECT current_user::text || current_setting('search_path')", &[]),
+        sql.one::<String>(
+            "SELECT current_user::text || current_setting('search_path')",
+            &[]
+        ),
         "postgres\"$user\", public"
     );
     let twice = sql.query("SELECT memory_export() FROM generate_series(1, 2)", &[]);
@@ -440,7 +441,8 @@ fn wrong_arguments_are_refused() {
 #[test]
 fn the_memory_of_an_export_does_not_grow_with_its_rows() {
     let mut sql = quick_store(&cluster().database());
-    let rows = std::env::var("MEMORY_EXT_TEST_ROWS").map_or(40_000, |rows| rows.parse().expect("a number"));
+    let rows = std::env::var("MEMORY_EXT_TEST_ROWS")
+        .map_or(40_000, |rows| rows.parse().expect("a number"));
     sql.query(
         "INSERT INTO memories (id, content, embedding, metadata)
          SELECT 'm' || i, repeat('memory number ' || i || ' of many ', 20), NULL, jsonb_build_object('i', i) FROM generate_series(1, $1::int) i",

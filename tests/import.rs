@@ -8,8 +8,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use serde_json::{Value, json};
 use support::transfer::{
-    ALL, contents, counts, export, fill, hash_but_events, import, import_refused, many,
-    quick_store,
+    ALL, contents, counts, export, fill, hash_but_events, import, import_refused, many, quick_store,
 };
 use support::{Sql, cluster, database, granted, store, store_hash, together, wait_until};
 
@@ -68,7 +67,9 @@ fn c13_export_then_import_is_lossless_and_idempotent() {
                 let again = import(
                     &mut sql,
                     &lines,
-                    &format!("confirm_sensitive => true, on_conflict => '{policy}', dry_run => {dry_run}"),
+                    &format!(
+                        "confirm_sensitive => true, on_conflict => '{policy}', dry_run => {dry_run}"
+                    ),
                 );
                 assert_eq!(counts(&again), format!("identical {memories}"), "{again}");
                 assert_eq!(hash_but_events(&mut sql), before, "{policy}");
@@ -208,10 +209,7 @@ fn conflicts_are_settled_as_the_policy_says() {
     let mut sql = prepare();
     let dry = import(&mut sql, &lines, "on_conflict => 'update', dry_run => true");
     let report = import(&mut sql, &lines, "on_conflict => 'update'");
-    assert_eq!(
-        counts(&report),
-        "imported 2, updated 1, skipped_existing 1"
-    );
+    assert_eq!(counts(&report), "imported 2, updated 1, skipped_existing 1");
     assert_eq!(counts(&dry), counts(&report));
     // The vote there is kept: the line brought none.
     assert_eq!(
@@ -233,7 +231,11 @@ fn conflicts_are_settled_as_the_policy_says() {
         "skipped_existing 1, identical 3"
     );
 
-    for (place, says) in [(0, "\"a\""), (1, "\"holder\""), (2, "has the key of memory")] {
+    for (place, says) in [
+        (0, "\"a\""),
+        (1, "\"holder\""),
+        (2, "has the key of memory"),
+    ] {
         let mut sql = prepare();
         let before = store_hash(&mut sql);
         let lines = [&lines[3], &lines[place]];
@@ -308,10 +310,7 @@ fn what_comes_twice_meets_what_came_before() {
         line("b", "two", json!({"key": "k"})),
         line("c", "three", json!({"key": "k", "namespace": "other"})),
     ];
-    assert_eq!(
-        run(&keyed, "").1,
-        "a one k, c three k"
-    );
+    assert_eq!(run(&keyed, "").1, "a one k, c three k");
     assert_eq!(
         run(&keyed, "on_conflict => 'update'").1,
         "b two k, c three k"
@@ -330,7 +329,10 @@ fn what_comes_twice_meets_what_came_before() {
     for (lines, says) in [
         (&twice[..], "exists already in line 1"),
         (&keyed[..], "has the key of memory \"a\""),
-        (&[twice[0].clone(), twice[2].clone()][..], "is equal to memory \"a\""),
+        (
+            &[twice[0].clone(), twice[2].clone()][..],
+            "is equal to memory \"a\"",
+        ),
     ] {
         import_refused(&mut sql, lines, "on_conflict => 'error'")
             .is("23505")
@@ -366,7 +368,11 @@ fn c14_imported_rows_keep_every_rule() {
         .hints("memory_ext.max_content_bytes");
     // A changed secret leaves no vector and no open version.
     sql.run("RESET memory_ext.max_content_bytes");
-    let secret = [line("a", "words to be found", json!({"is_sensitive": true, "namespace": "n"}))];
+    let secret = [line(
+        "a",
+        "words to be found",
+        json!({"is_sensitive": true, "namespace": "n"}),
+    )];
     import_refused(&mut sql, &secret, "")
         .is("22023")
         .says("line 1")
@@ -403,7 +409,8 @@ fn vectors_have_to_be_of_the_stores_model() {
         .is("22023")
         .says("384 dimensions, the store has 3")
         .helps();
-    let vector = |numbers: &str| format!(r#"{{"id":"a","content":"x","version":1,"embedding":{numbers}}}"#);
+    let vector =
+        |numbers: &str| format!(r#"{{"id":"a","content":"x","version":1,"embedding":{numbers}}}"#);
     for (numbers, says) in [
         ("[0,0,0]", "zero vector"),
         ("[1,2]", "dimensions"),
@@ -418,10 +425,8 @@ fn vectors_have_to_be_of_the_stores_model() {
     }
     import(&mut small, &[vector("[1,2,3]")], "");
     import(&mut small, &[line("n", "no vector", json!({}))], "");
-    let vectors: Vec<Option<String>> = small.column(
-        "SELECT embedding::text FROM memories ORDER BY id",
-        &[],
-    );
+    let vectors: Vec<Option<String>> =
+        small.column("SELECT embedding::text FROM memories ORDER BY id", &[]);
     assert_eq!(vectors, [Some("[1,2,3]".to_owned()), None]);
 }
 
@@ -433,33 +438,113 @@ fn a_bad_line_is_named_and_nothing_is_kept() {
     let header = export(&mut sql, "namespace => 'none'").remove(0);
     let before = store_hash(&mut sql);
     let good = line("good", "a good line", json!({}));
-    let deep = format!(r#"{{"id":"x","content":"x","metadata":{}1{}}}"#, "{\"a\":".repeat(200), "}".repeat(200));
+    let deep = format!(
+        r#"{{"id":"x","content":"x","metadata":{}1{}}}"#,
+        "{\"a\":".repeat(200),
+        "}".repeat(200)
+    );
     for (bad, sqlstate, says) in [
         ("{", "22P02", "the JSON text ends before it is complete"),
-        (r#"{"id":"x","content":"secret words"#, "22P02", "ends before it is complete"),
-        (r#"{"id":"x","content":"x"} {}"#, "22P02", "column 26: not valid JSON"),
+        (
+            r#"{"id":"x","content":"secret words"#,
+            "22P02",
+            "ends before it is complete",
+        ),
+        (
+            r#"{"id":"x","content":"x"} {}"#,
+            "22P02",
+            "column 26: not valid JSON",
+        ),
         ("id,content", "22P02", "column 1: not valid JSON"),
         ("[1]", "22023", "column 2: "),
         ("\"text\"", "22023", "got a string, expected an object"),
         ("{}", "22023", "field \"id\""),
-        (r#"{"id":"x"}"#, "22023", "field \"content\", column 1: is missing"),
-        (r#"{"id":"x","content":" "}"#, "22023", "field \"content\", column 21: is blank"),
-        (r#"{"id":"x","content":"secret\u0000words"}"#, "22023", "field \"content\", column 21: "),
-        (r#"{"id":"x","content":"x","metadata":{"a":"\u0000"}}"#, "22023", "field \"metadata"),
-        (r#"{"id":"x","content":"x","metadata":[]}"#, "22023", "field \"metadata\""),
+        (
+            r#"{"id":"x"}"#,
+            "22023",
+            "field \"content\", column 1: is missing",
+        ),
+        (
+            r#"{"id":"x","content":" "}"#,
+            "22023",
+            "field \"content\", column 21: is blank",
+        ),
+        (
+            r#"{"id":"x","content":"secret\u0000words"}"#,
+            "22023",
+            "field \"content\", column 21: ",
+        ),
+        (
+            r#"{"id":"x","content":"x","metadata":{"a":"\u0000"}}"#,
+            "22023",
+            "field \"metadata",
+        ),
+        (
+            r#"{"id":"x","content":"x","metadata":[]}"#,
+            "22023",
+            "field \"metadata\"",
+        ),
         (r#"{"id":"x","content":"\ud800"}"#, "22", "column"),
-        (r#"{"id":"","content":"x"}"#, "22023", "field \"id\", column 7: has 0 bytes"),
-        (r#"{"id":"x","id":"y","content":"x"}"#, "22023", "comes twice"),
-        (r#"{"id":"x","content":"x","scope":"everybody"}"#, "22023", "field \"scope\""),
-        (r#"{"id":"x","content":"x","importance":2}"#, "22023", "from 0 to 1"),
-        (r#"{"id":"x","content":"x","version":0}"#, "22023", "field \"version\""),
-        (r#"{"id":"x","content":"x","version":1e3}"#, "22023", "whole number"),
-        (r#"{"id":"x","content":"x","created_at":"yesterday"}"#, "22023", "field \"created_at\""),
-        (r#"{"id":"x","content":"x","memory_type":"poem"}"#, "22023", "field \"memory_type\""),
-        (r#"{"id":"x","content":"x","content_hash":"00"}"#, "22023", "field \"content_hash\""),
-        (r#"{"id":"x","content":"x","votes":[{"voter_agent_id":"v","vote":"maybe"}]}"#, "22023", "votes[0].vote"),
-        (r#"{"id":"x","content":"x","votes":[{"voter_agent_id":"v","vote":"helpful"}]}"#, "22023", "bullet_helpful"),
-        (r#"{"id":"x","content":"x","importence":1}"#, "22023", "did you mean importance"),
+        (
+            r#"{"id":"","content":"x"}"#,
+            "22023",
+            "field \"id\", column 7: has 0 bytes",
+        ),
+        (
+            r#"{"id":"x","id":"y","content":"x"}"#,
+            "22023",
+            "comes twice",
+        ),
+        (
+            r#"{"id":"x","content":"x","scope":"everybody"}"#,
+            "22023",
+            "field \"scope\"",
+        ),
+        (
+            r#"{"id":"x","content":"x","importance":2}"#,
+            "22023",
+            "from 0 to 1",
+        ),
+        (
+            r#"{"id":"x","content":"x","version":0}"#,
+            "22023",
+            "field \"version\"",
+        ),
+        (
+            r#"{"id":"x","content":"x","version":1e3}"#,
+            "22023",
+            "whole number",
+        ),
+        (
+            r#"{"id":"x","content":"x","created_at":"yesterday"}"#,
+            "22023",
+            "field \"created_at\"",
+        ),
+        (
+            r#"{"id":"x","content":"x","memory_type":"poem"}"#,
+            "22023",
+            "field \"memory_type\"",
+        ),
+        (
+            r#"{"id":"x","content":"x","content_hash":"00"}"#,
+            "22023",
+            "field \"content_hash\"",
+        ),
+        (
+            r#"{"id":"x","content":"x","votes":[{"voter_agent_id":"v","vote":"maybe"}]}"#,
+            "22023",
+            "votes[0].vote",
+        ),
+        (
+            r#"{"id":"x","content":"x","votes":[{"voter_agent_id":"v","vote":"helpful"}]}"#,
+            "22023",
+            "bullet_helpful",
+        ),
+        (
+            r#"{"id":"x","content":"x","importence":1}"#,
+            "22023",
+            "did you mean importance",
+        ),
         (r#"{"memory_ext_export":{"format":2}}"#, "22P02", "newer"),
         (deep.as_str(), "54000", "column"),
     ] {
@@ -504,7 +589,11 @@ fn concurrent_imports_of_one_file_make_each_memory_once() {
     let database = cluster().database();
     let mut sql = quick_store(&database);
     let mut lines = many(2500);
-    for (number, line) in lines.iter_mut().enumerate().filter(|(number, _)| number % 5 == 0) {
+    for (number, line) in lines
+        .iter_mut()
+        .enumerate()
+        .filter(|(number, _)| number % 5 == 0)
+    {
         line.insert_str(line.len() - 1, &format!(r#","key":"k{number}""#));
     }
     let imported = together(4, |number, start| {
@@ -519,14 +608,25 @@ fn concurrent_imports_of_one_file_make_each_memory_once() {
         loop {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             match sql.query_one("SELECT memory_import($1)", &[&lines]) {
-                Ok(row) => return row.get::<_, Value>(0)["imported"].as_u64().expect("a number"),
+                Ok(row) => {
+                    return row.get::<_, Value>(0)["imported"]
+                        .as_u64()
+                        .expect("a number");
+                }
                 Err(error) => {
                     let code = error.code().expect("an SQLSTATE").clone();
                     assert!(
-                        [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(&code),
+                        [
+                            SqlState::T_R_DEADLOCK_DETECTED,
+                            SqlState::T_R_SERIALIZATION_FAILURE
+                        ]
+                        .contains(&code),
                         "{error:?}"
                     );
-                    assert!(number == 3 || tries < 3, "the same order never waits in a circle: {error:?}");
+                    assert!(
+                        number == 3 || tries < 3,
+                        "the same order never waits in a circle: {error:?}"
+                    );
                     tries += 1;
                 }
             }
@@ -563,7 +663,10 @@ fn c8_imports_and_adds_at_the_same_time_make_each_memory_once() {
     });
     let (rows, contents): (i64, i64) = {
         let row = sql
-            .query_one("SELECT count(*), count(DISTINCT content) FROM memories WHERE deleted_at IS NULL", &[])
+            .query_one(
+                "SELECT count(*), count(DISTINCT content) FROM memories WHERE deleted_at IS NULL",
+                &[],
+            )
             .expect("a row");
         (row.get(0), row.get(1))
     };
@@ -589,7 +692,9 @@ fn a_cancelled_import_leaves_nothing() {
             wait_until("rows are written", Duration::from_secs(30), || {
                 other.one::<i64>("SELECT pg_relation_size('memories')", &[]) > 1 << 20
             });
-            other.query("SELECT pg_cancel_backend($1)", &[&pid]).expect("cancelled");
+            other
+                .query("SELECT pg_cancel_backend($1)", &[&pid])
+                .expect("cancelled");
         });
         import_refused(&mut sql, &lines, "").is("57014");
     });
@@ -629,6 +734,9 @@ fn rows_are_looked_up_whatever_the_statistics_say() {
     ] {
         let (count, read) = fetched(prepare, "update");
         assert_eq!(count, imported, "{prepare}");
-        assert!(read <= 6 * 6000, "{prepare}: {read} rows were read for 6000 lines");
+        assert!(
+            read <= 6 * 6000,
+            "{prepare}: {read} rows were read for 6000 lines"
+        );
     }
 }

@@ -44,7 +44,10 @@ fn the_guides_lines_keep_what_they_say() {
         ]
     );
     let before = hash_but_events(&mut sql);
-    assert_eq!(counts(&import(&mut sql, &lines, "on_conflict => 'update'")), "identical 2");
+    assert_eq!(
+        counts(&import(&mut sql, &lines, "on_conflict => 'update'")),
+        "identical 2"
+    );
     assert_eq!(hash_but_events(&mut sql), before);
 }
 
@@ -70,10 +73,7 @@ fn every_format_is_told_by_its_beginning_and_imports_once() {
             assert_eq!(counts(&report), expected, "{report}");
             let before = hash_but_events(&mut sql);
             let again = document(&mut sql, text, &arguments);
-            assert_eq!(
-                again["identical"], report["imported"],
-                "{format}: {again}"
-            );
+            assert_eq!(again["identical"], report["imported"], "{format}: {again}");
             assert_eq!(hash_but_events(&mut sql), before, "{format}");
             // The same as lines, though the text has several.
             let lines: Vec<&str> = text.lines().collect();
@@ -111,8 +111,10 @@ fn a_key_value_dump_becomes_keyed_memories() {
         "***"
     );
     // A tombstone, as the other system left it.
-    let timezone: Option<String> =
-        sql.one("SELECT memory_kv_get('timezone', namespace => 'alice')", &[]);
+    let timezone: Option<String> = sql.one(
+        "SELECT memory_kv_get('timezone', namespace => 'alice')",
+        &[],
+    );
     assert_eq!(timezone, None);
     let listed: Vec<String> = sql.column(
         "SELECT key FROM memory_kv_list(namespace => 'alice') ORDER BY key",
@@ -136,7 +138,11 @@ fn a_key_value_dump_becomes_keyed_memories() {
         sql.one::<String>("SELECT memory_kv_get('displayName')", &[]),
         "Mira K."
     );
-    document(&mut sql, dump, "confirm_sensitive => true, on_conflict => 'update'");
+    document(
+        &mut sql,
+        dump,
+        "confirm_sensitive => true, on_conflict => 'update'",
+    );
     assert_eq!(
         sql.one::<String>("SELECT memory_kv_get('displayName')", &[]),
         "Mira"
@@ -168,11 +174,18 @@ fn memories_of_mem0_and_letta_are_found() {
 
     let report = document(&mut sql, LETTA_AGENTS, "");
     assert_eq!(report["format"], "letta");
-    assert!(report["imported"].as_u64().expect("a number") > 0, "{report}");
+    assert!(
+        report["imported"].as_u64().expect("a number") > 0,
+        "{report}"
+    );
 
     // Vectors of another model are of no use here, and said to be left out.
     let mut sql = store();
-    let report = document(&mut sql, LETTA_PASSAGES, "agent_id => 'agent-7', namespace => 'passages'");
+    let report = document(
+        &mut sql,
+        LETTA_PASSAGES,
+        "agent_id => 'agent-7', namespace => 'passages'",
+    );
     assert_eq!(report["skipped"]["vectors"], 1, "{report}");
     let rows: Vec<String> = sql.column(
         "SELECT concat_ws('|', content, agent_id, namespace, scope, deleted_at IS NULL, vector_dims(embedding)) FROM memories ORDER BY content DESC",
@@ -235,17 +248,40 @@ fn documents_of_many_lines_name_the_line_of_an_error() {
         .says("ends before it is complete")
         .well_formed();
     // An array with an element a line is read line by line.
-    let array = ["[{\"id\":\"1\",\"content\":\"one\"}", ",{\"id\":\"2\",\"content\":\"\"}", "]"];
+    let array = [
+        "[{\"id\":\"1\",\"content\":\"one\"}",
+        ",{\"id\":\"2\",\"content\":\"\"}",
+        "]",
+    ];
     import_refused(&mut sql, &array, "")
         .is("22023")
         .says("line 2: field \"content\", column ");
     for (array, says) in [
-        (&array[..1], "line 2: column 1: the JSON text ends before it is complete"),
-        (&["[{\"id\":\"1\",\"content\":\"one\"}", "{\"id\":\"2\",\"content\":\"two\"}", "]"], "line 2: column 1: an element of the array begins with a comma"),
-        (&["[{\"id\":\"1\",\"content\":\"one\"}", ",", "]"], "line 2: column 1: an element of the array is missing"),
-        (&["[{\"id\":\"1\",\"content\":\"one\"}", "]", "{}"], "line 3: column 1: the array has ended before"),
+        (
+            &array[..1],
+            "line 2: column 1: the JSON text ends before it is complete",
+        ),
+        (
+            &[
+                "[{\"id\":\"1\",\"content\":\"one\"}",
+                "{\"id\":\"2\",\"content\":\"two\"}",
+                "]",
+            ],
+            "line 2: column 1: an element of the array begins with a comma",
+        ),
+        (
+            &["[{\"id\":\"1\",\"content\":\"one\"}", ",", "]"],
+            "line 2: column 1: an element of the array is missing",
+        ),
+        (
+            &["[{\"id\":\"1\",\"content\":\"one\"}", "]", "{}"],
+            "line 3: column 1: the array has ended before",
+        ),
     ] {
-        import_refused(&mut sql, array, "").is("22P02").says(says).well_formed();
+        import_refused(&mut sql, array, "")
+            .is("22P02")
+            .says(says)
+            .well_formed();
     }
     assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories", &[]), 0);
 }

@@ -113,7 +113,8 @@ fn flags_go_with_the_memory_unless_they_are_found_anew() {
         .expect("added");
     source.run("SELECT memory_add('write to bob@example.org', id => 'b'); SELECT memory_add('clean', id => 'c')");
     let lines = export(&mut source, "");
-    let expected = "a {injection:instruction_override,injection:prompt_disclosure}, b {pii:email}, c -";
+    let expected =
+        "a {injection:instruction_override,injection:prompt_disclosure}, b {pii:email}, c -";
     assert_eq!(source.one::<String>(flags, &[]), expected);
 
     // Nobody looks: they are what the lines say.
@@ -125,7 +126,10 @@ fn flags_go_with_the_memory_unless_they_are_found_anew() {
         "identical 3"
     );
     sql.run("SET memory_ext.hide_flagged = on");
-    let found: Vec<String> = sql.column("SELECT id FROM memory_search('write instructions clean', 9)", &[]);
+    let found: Vec<String> = sql.column(
+        "SELECT id FROM memory_search('write instructions clean', 9)",
+        &[],
+    );
     assert_eq!(found, ["c"]);
 
     // Somebody looks, for one kind: that is what is flagged, and importing again changes nothing.
@@ -147,7 +151,11 @@ fn flags_go_with_the_memory_unless_they_are_found_anew() {
     import(&mut sql, &lines, "");
     import(&mut sql, &bare, "on_conflict => 'update'");
     assert_eq!(sql.one::<String>(flags, &[]), expected);
-    import(&mut sql, &[line("b", "write to nobody", false)], "on_conflict => 'update'");
+    import(
+        &mut sql,
+        &[line("b", "write to nobody", false)],
+        "on_conflict => 'update'",
+    );
     assert_eq!(
         sql.one::<String>(flags, &[]),
         "a {injection:instruction_override,injection:prompt_disclosure}, b -, c -"

@@ -16,7 +16,15 @@ use support::{Database, Sql, cluster, database, granted, role, run, together, wa
 /// psql with these commands in one session, and settings of its environment.
 fn psql(database: &Database, role: &str, settings: &[(&str, &str)], commands: &[&str]) -> Output {
     let mut psql = cluster().client("psql", &database.name);
-    psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-U", role]);
+    psql.args([
+        "-XAtq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-v",
+        "VERBOSITY=verbose",
+        "-U",
+        role,
+    ]);
     for command in commands {
         psql.args(["-c", command]);
     }
@@ -83,7 +91,10 @@ fn c13_a_file_goes_out_and_in_by_psql() {
         &target,
         "postgres",
         &[],
-        &[&copy(&out.to_string()), "SELECT memory_import_inbox(confirm_sensitive => true, on_conflict => 'error')"],
+        &[
+            &copy(&out.to_string()),
+            "SELECT memory_import_inbox(confirm_sensitive => true, on_conflict => 'error')",
+        ],
     );
     let report: Value = serde_json::from_slice(&again.stdout).expect("a report");
     assert_eq!(report["imported"], 0, "{report}");
@@ -109,15 +120,27 @@ fn a_bad_line_73412_of_a_big_file_is_named_and_nothing_is_kept() {
         let refusal = sql.refused(call, &[]);
         assert_eq!(
             refusal.message,
-            format!("line 73412: field \"created_at\", column {column}: is not a point in time of the years 1 to 9999 such as 2024-01-15T10:30:00Z")
+            format!(
+                "line 73412: field \"created_at\", column {column}: is not a point in time of the years 1 to 9999 such as 2024-01-15T10:30:00Z"
+            )
         );
-        assert!(refusal.detail.contains("Nothing was imported."), "{refusal:?}");
-        assert!(refusal.detail.contains("DELETE FROM memory_import_inbox"), "{refusal:?}");
+        assert!(
+            refusal.detail.contains("Nothing was imported."),
+            "{refusal:?}"
+        );
+        assert!(
+            refusal.detail.contains("DELETE FROM memory_import_inbox"),
+            "{refusal:?}"
+        );
         refusal.is("22023").well_formed();
         assert_eq!(hash_but_events(&mut sql), before);
     }
     // The lines are there still: corrected, they go in.
-    assert_eq!(sql.execute("DELETE FROM memory_import_inbox", &[]).expect("emptied"), 80_000);
+    assert_eq!(
+        sql.execute("DELETE FROM memory_import_inbox", &[])
+            .expect("emptied"),
+        80_000
+    );
     lines[73_411] = good;
     assert_eq!(bring(&mut sql, &lines.join("\n")).expect("brought"), 80_000);
     let dry: Value = sql.one("SELECT memory_import_inbox(dry_run => true)", &[]);
@@ -137,10 +160,17 @@ fn everybody_has_lines_of_their_own_and_strangers_none() {
     let mut stranger = database.connect_as(&strange);
     let text = r#"{"id":"a","content":"top secret plans"}"#;
     let plans = file("plans.jsonl", text.as_bytes());
-    for (role, client) in [(&writing, &mut writer), (&acting, &mut bound), (&strange, &mut stranger)] {
+    for (role, client) in [
+        (&writing, &mut writer),
+        (&acting, &mut bound),
+        (&strange, &mut stranger),
+    ] {
         let refused = psql(&database, role, &[], &[&copy(&plans)]);
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(error.contains("42501") && error.contains("memory_grant"), "{error}");
+        assert!(
+            error.contains("42501") && error.contains("memory_grant"),
+            "{error}"
+        );
         assert!(!error.contains("secret"), "{error}");
         client
             .refused("INSERT INTO memory_import_inbox VALUES ('{}')", &[])
@@ -149,10 +179,16 @@ fn everybody_has_lines_of_their_own_and_strangers_none() {
             .refused("SELECT memory_import_inbox(project_id => 'p')", &[])
             .is("42501");
         client
-            .refused("INSERT INTO memory_import_lines (role, line) VALUES ('x', 'y')", &[])
+            .refused(
+                "INSERT INTO memory_import_lines (role, line) VALUES ('x', 'y')",
+                &[],
+            )
             .is("42501");
     }
-    assert!(!cluster().log().contains("top secret plans"), "the log tells what was refused");
+    assert!(
+        !cluster().log().contains("top secret plans"),
+        "the log tells what was refused"
+    );
 
     bring(&mut admin, text).expect("brought");
     bring(&mut owner, r#"{"id":"b","content":"of the owner"}"#).expect("brought");
@@ -160,13 +196,23 @@ fn everybody_has_lines_of_their_own_and_strangers_none() {
     assert_eq!(admin.column::<String>(seen, &[]), [text]);
     for client in [&mut other, &mut writer, &mut bound] {
         assert_eq!(client.column::<String>(seen, &[]), [""; 0]);
-        assert_eq!(client.execute("DELETE FROM memory_import_inbox", &[]).expect("nothing"), 0);
+        assert_eq!(
+            client
+                .execute("DELETE FROM memory_import_inbox", &[])
+                .expect("nothing"),
+            0
+        );
     }
     // No right, or no lines: whatever a view with a leaking function would be shown.
     admin.run("CREATE FUNCTION pg_temp.leak(text) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE WARNING 'leaked %', $1; RETURN true; END $$");
-    let leaked: Vec<String> = admin.column("SELECT line FROM memory_import_inbox WHERE pg_temp.leak(line)", &[]);
+    let leaked: Vec<String> = admin.column(
+        "SELECT line FROM memory_import_inbox WHERE pg_temp.leak(line)",
+        &[],
+    );
     assert_eq!(leaked, [text]);
-    admin.refused("UPDATE memory_import_inbox SET line = 'x'", &[]).is("42501");
+    admin
+        .refused("UPDATE memory_import_inbox SET line = 'x'", &[])
+        .is("42501");
 
     // Its project, and no other.
     admin
@@ -201,17 +247,38 @@ fn files_that_are_no_utf8_are_refused_or_known_by_their_hash() {
     let import = "SELECT memory_import_inbox()";
     let encoding = |name: &'static str| [("PGCLIENTENCODING", name)];
 
-    let refused = psql(&other, "postgres", &encoding("UTF8"), &[&copy(&latin1), import]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("22021"), "{refused:?}");
+    let refused = psql(
+        &other,
+        "postgres",
+        &encoding("UTF8"),
+        &[&copy(&latin1), import],
+    );
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("22021"),
+        "{refused:?}"
+    );
     // Taken for what it is not: every character is one, and the hash tells that they are others.
-    let refused = psql(&other, "postgres", &encoding("LATIN1"), &[&copy(&utf8), import]);
+    let refused = psql(
+        &other,
+        "postgres",
+        &encoding("LATIN1"),
+        &[&copy(&utf8), import],
+    );
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(error.contains("22023") && error.contains("line 2") && error.contains("content_hash"), "{error}");
+    assert!(
+        error.contains("22023") && error.contains("line 2") && error.contains("content_hash"),
+        "{error}"
+    );
     sql.run("DELETE FROM memory_import_inbox");
     assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories", &[]), 0);
     // Taken for what they are, both come in.
     for (name, client) in [(&latin1, "LATIN1"), (&utf8, "UTF8")] {
-        let done = psql(&other, "postgres", &encoding(client), &[&copy(name), import]);
+        let done = psql(
+            &other,
+            "postgres",
+            &encoding(client),
+            &[&copy(name), import],
+        );
         assert!(done.status.success(), "{done:?}");
     }
     assert_eq!(
@@ -225,10 +292,18 @@ fn odd_files_are_taken_as_they_are_or_refused_with_their_line() {
     let database = database();
     let mut sql = database.connect();
     let good = r#"{"id":"a","content":"back\\slash \\N \\. and \"quotes\""}"#;
-    let windows = file("windows.jsonl", format!("{good}\r\n\r\n{good}\r\n").as_bytes());
+    let windows = file(
+        "windows.jsonl",
+        format!("{good}\r\n\r\n{good}\r\n").as_bytes(),
+    );
     let no_end = file("no_end.jsonl", format!("\u{feff}\n\n{good}").as_bytes());
     for name in [windows, no_end] {
-        let done = psql(&database, "postgres", &[], &[&copy(&name), "SELECT memory_import_inbox()"]);
+        let done = psql(
+            &database,
+            "postgres",
+            &[],
+            &[&copy(&name), "SELECT memory_import_inbox()"],
+        );
         assert!(done.status.success(), "{done:?}");
         let report: Value = serde_json::from_slice(&done.stdout).expect("a report");
         assert_eq!(report["lines"], 3, "{report}");
@@ -238,14 +313,50 @@ fn odd_files_are_taken_as_they_are_or_refused_with_their_line() {
         );
     }
     for (name, text, sqlstate, says) in [
-        ("cut", format!("{good}\n{}", &good[..30]), "22P02", "line 2: column 30: the JSON text ends"),
-        ("csv", format!("id,content\n{good}"), "22P02", "line 1: column 1: not valid JSON"),
-        ("deep", format!("{good}\n{{\"id\":\"b\",\"content\":\"x\",\"metadata\":{}", "[".repeat(100_000)), "", "line 2: "),
-        ("nul", format!("{good}\n{{\"id\":\"b\",\"content\":\"\\u0000\"}}"), "22023", "line 2: field \"content\", column 21"),
-        ("long", format!("{good}\n{{\"id\":\"b\",\"content\":\"{}\"}}", "x".repeat(20 << 20)), "54000", "line 2: field \"content\": has 20971520 bytes"),
+        (
+            "cut",
+            format!("{good}\n{}", &good[..30]),
+            "22P02",
+            "line 2: column 30: the JSON text ends",
+        ),
+        (
+            "csv",
+            format!("id,content\n{good}"),
+            "22P02",
+            "line 1: column 1: not valid JSON",
+        ),
+        (
+            "deep",
+            format!(
+                "{good}\n{{\"id\":\"b\",\"content\":\"x\",\"metadata\":{}",
+                "[".repeat(100_000)
+            ),
+            "",
+            "line 2: ",
+        ),
+        (
+            "nul",
+            format!("{good}\n{{\"id\":\"b\",\"content\":\"\\u0000\"}}"),
+            "22023",
+            "line 2: field \"content\", column 21",
+        ),
+        (
+            "long",
+            format!(
+                "{good}\n{{\"id\":\"b\",\"content\":\"{}\"}}",
+                "x".repeat(20 << 20)
+            ),
+            "54000",
+            "line 2: field \"content\": has 20971520 bytes",
+        ),
     ] {
         let name = file(name, text.as_bytes());
-        let refused = psql(&database, "postgres", &[], &[&copy(&name), "SELECT memory_import_inbox()"]);
+        let refused = psql(
+            &database,
+            "postgres",
+            &[],
+            &[&copy(&name), "SELECT memory_import_inbox()"],
+        );
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(error.contains(sqlstate) && error.contains(says), "{error}");
         assert!(!error.contains("XX000") && error.len() < 2000, "{error}");
@@ -254,15 +365,28 @@ fn odd_files_are_taken_as_they_are_or_refused_with_their_line() {
     }
     // psql does not bring what stands behind a NUL byte in a line.
     let nul = file("nul_byte", b"{\"id\":\"b\",\"content\":\"\0\"}\n");
-    let refused = psql(&database, "postgres", &[], &[&copy(&nul), "SELECT memory_import_inbox()"]);
+    let refused = psql(
+        &database,
+        "postgres",
+        &[],
+        &[&copy(&nul), "SELECT memory_import_inbox()"],
+    );
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(error.contains("22P02") || error.contains("22021"), "{error}");
+    assert!(
+        error.contains("22P02") || error.contains("22021"),
+        "{error}"
+    );
     sql.run("DELETE FROM memory_import_inbox");
     // Without the options backslashes would go: the import cannot know, but the hash can.
     let with_hash = export(&mut sql, "").join("\n");
     let name = file("with_hash.jsonl", with_hash.as_bytes());
     let plain = format!("\\copy memory_import_inbox(line) FROM '{name}'");
-    let refused = psql(&database, "postgres", &[], &[&plain, "SELECT memory_import_inbox()"]);
+    let refused = psql(
+        &database,
+        "postgres",
+        &[],
+        &[&plain, "SELECT memory_import_inbox()"],
+    );
     assert!(!refused.status.success(), "{refused:?}");
 }
 
@@ -272,7 +396,9 @@ fn one_transaction_keeps_the_inbox_clean() {
     let mut sql = database.connect();
     let mut transaction = sql.transaction().expect("begun");
     transaction.run(r#"INSERT INTO memory_import_inbox VALUES ('{"id":"a"}')"#);
-    transaction.refused("SELECT memory_import_inbox()", &[]).is("22023");
+    transaction
+        .refused("SELECT memory_import_inbox()", &[])
+        .is("22023");
     transaction.rollback().expect("rolled back");
     assert_eq!(lines_in(&mut sql), 0);
     // Lines that another session brings meanwhile are not taken, and not lost.
@@ -297,10 +423,18 @@ fn two_imports_of_one_inbox_take_its_lines_once() {
         let mut sql = database.connect();
         start.wait();
         sql.query_one("SELECT memory_import_inbox()", &[])
-            .map(|row| row.get::<_, Value>(0)["imported"].as_u64().expect("a number"))
+            .map(|row| {
+                row.get::<_, Value>(0)["imported"]
+                    .as_u64()
+                    .expect("a number")
+            })
             .map_err(|error| error.code().expect("an SQLSTATE").code().to_owned())
     });
-    let imported: Vec<&u64> = outcomes.iter().flatten().filter(|count| **count > 0).collect();
+    let imported: Vec<&u64> = outcomes
+        .iter()
+        .flatten()
+        .filter(|count| **count > 0)
+        .collect();
     assert_eq!(imported, [&3000], "{outcomes:?}");
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         assert_eq!(error, "40001");
@@ -318,8 +452,10 @@ fn the_memory_of_an_import_does_not_grow_with_its_lines() {
     // What a session keeps for good is there before, and nothing that it can use again.
     let fresh = || {
         let mut sql = database.connect();
-        sql.run(r#"BEGIN; INSERT INTO memory_import_inbox VALUES ('{"id":"first","content":"x"}');
-                   SELECT memory_import_inbox(); ROLLBACK"#);
+        sql.run(
+            r#"BEGIN; INSERT INTO memory_import_inbox VALUES ('{"id":"first","content":"x"}');
+                   SELECT memory_import_inbox(); ROLLBACK"#,
+        );
         sql
     };
     let text: String = many(rows)
@@ -341,7 +477,9 @@ fn the_memory_of_an_import_does_not_grow_with_its_lines() {
         let report: Value = sql.one("SELECT memory_import_inbox()", &[]);
         assert_eq!(report["identical"], rows);
     });
-    println!("{rows} lines: brought +{brought:.1} MB, imported +{imported:.1} MB, again +{again:.1} MB");
+    println!(
+        "{rows} lines: brought +{brought:.1} MB, imported +{imported:.1} MB, again +{again:.1} MB"
+    );
     assert!(brought < 16.0, "{brought} MB");
     assert!(imported < 40.0, "{imported} MB");
     assert!(again < 40.0, "{again} MB");

@@ -85,7 +85,8 @@ unsafe extern "C-unwind" fn relation_info(
             false => (*info.indexlist).length,
         };
         for place in 0..indexes {
-            let index = &mut *pg_sys::list_nth(info.indexlist, place).cast::<pg_sys::IndexOptInfo>();
+            let index =
+                &mut *pg_sys::list_nth(info.indexlist, place).cast::<pg_sys::IndexOptInfo>();
             index.tuples = index.tuples.max(ROWS);
             index.pages = index.pages.max(INDEX_PAGES);
         }

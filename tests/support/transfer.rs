@@ -159,7 +159,9 @@ pub fn many(count: usize) -> Vec<String> {
 fn own_memory(pid: i32) -> i64 {
     let status =
         std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
     let kilobytes = line.expect("RssAnon").trim().trim_end_matches(" kB");
     kilobytes.parse().expect("a number")
 }

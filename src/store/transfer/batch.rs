@@ -198,7 +198,11 @@ pub fn distinct(items: Vec<Item>, policy: OnConflict, tally: &mut Tally) -> Resu
             continue;
         }
         // Of an id that comes twice the later line counts.
-        for earlier in gone.iter().chain(&same_id).filter_map(|place| kept[*place].take()) {
+        for earlier in gone
+            .iter()
+            .chain(&same_id)
+            .filter_map(|place| kept[*place].take())
+        {
             match earlier.id() == item.id() {
                 true => tally.updated += 1,
                 false => tally.skipped_existing += 1,

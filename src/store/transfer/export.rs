@@ -328,7 +328,12 @@ impl Export {
         record.error_pattern = text(28);
         record.source_trajectory_id = text(29);
         let flags: Option<Vec<Option<String>>> = rows.get(row, 30);
-        record.content_flags = flags.into_iter().flatten().flatten().map(Into::into).collect();
+        record.content_flags = flags
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(Into::into)
+            .collect();
         if self.embeddings
             && let Some(vector) = rows.get::<Vector>(row, 31)
         {

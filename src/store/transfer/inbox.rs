@@ -14,8 +14,8 @@ use crate::pg::spi::{self, Arg, Planning};
 use crate::pg::system;
 use crate::pg::trigger::RowChange;
 use crate::store::access::{self, Call};
-use crate::store::open::{self, Store};
 use crate::store::migrate;
+use crate::store::open::{self, Store};
 
 /// Refuses a caller who is admin of no project: nobody else could import the lines. Once a statement, before the first line:
 /// the context of an error at a line of COPY would show what stands in it.
@@ -121,10 +121,10 @@ impl<'c> Inbox<'c> {
         if removed as u64 == count {
             return Ok(());
         }
-        Err(
-            Error::version_conflict("lines came to the inbox, or went, while it was being imported")
-                .hint("Try again."),
+        Err(Error::version_conflict(
+            "lines came to the inbox, or went, while it was being imported",
         )
+        .hint("Try again."))
     }
 }
 

@@ -151,17 +151,17 @@ pub fn write(
         .collect();
     let memories: Vec<Option<&str>> = votes.iter().map(|(memory, _)| Some(*memory)).collect();
     let args = [
-            call.project().into(),
-            ids.into(),
-            memories.into(),
-            column(&|vote| Some(vote.voter_agent_id.to_string())).into(),
-            column(&|vote| Some(vote.vote.to_string())).into(),
-            column(&|vote| text(&vote.context)).into(),
-            column(&|vote| text(&vote.task_id)).into(),
-            column(&|vote| text(&vote.created_at)).into(),
-            column(&|vote| text(&vote.updated_at)).into(),
-            column(&|vote| text(&vote.merged_from)).into(),
-        ];
+        call.project().into(),
+        ids.into(),
+        memories.into(),
+        column(&|vote| Some(vote.voter_agent_id.to_string())).into(),
+        column(&|vote| Some(vote.vote.to_string())).into(),
+        column(&|vote| text(&vote.context)).into(),
+        column(&|vote| text(&vote.task_id)).into(),
+        column(&|vote| text(&vote.created_at)).into(),
+        column(&|vote| text(&vote.updated_at)).into(),
+        column(&|vote| text(&vote.merged_from)).into(),
+    ];
     // An id that another project has taken meanwhile is seen the second time; what went in the first time stays out.
     const ROUNDS: usize = 8;
     let mut written = 0;
@@ -171,5 +171,8 @@ pub fn write(
             return Ok(written as u64);
         }
     }
-    Err(Error::version_conflict("votes with the same ids are being added at the same time").hint("Try again."))
+    Err(
+        Error::version_conflict("votes with the same ids are being added at the same time")
+            .hint("Try again."),
+    )
 }
