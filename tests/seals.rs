@@ -643,7 +643,7 @@ fn se_3_an_export_verifies_elsewhere_and_tells_no_secret() {
         }
     }
     for (from, to) in [
-        ("changed 12", "changed 13"),
+        ("words with", "words wiht"),
         ("\"version\":1", "\"version\":3"),
         ("\"update\"", "\"delete\""),
     ] {

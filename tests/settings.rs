@@ -567,8 +567,9 @@ fn audit_key_file_is_the_key_of_the_seals() {
     let mut sql = store();
     let path = cluster().directory().join("seal key");
     std::fs::write(&path, "5a".repeat(32)).expect("a key file");
+    sql.run("SELECT memory_add('x', id => 'x')");
     let mut keyed = |setting: &str| -> bool {
-        sql.run(&format!("{setting}; SELECT memory_add('x', id => 'x', on_duplicate => 'return'); SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
+        sql.run(&format!("{setting}; SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
         sql.one(
             "SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1",
             &[],
