@@ -38,12 +38,12 @@ install_into() {
 }
 
 # Test files that match a pattern, with that server. The tests are the same programs for every server, so they are compiled
-# once, beside the library for the embedded PostgreSQL 18.
+# once, and not optimised: there are many.
 cargo_test() {
     local major=$1 files=$2
     "$repo/scripts/setup.sh" 18
     PG_CONFIG=$(embedded_pg_config "$major") PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) MEMORY_EXT_TEST_USER=$server_user \
-        cargo test --release --package memory_ext --test "$files" --target-dir "$(target_dir 18)"
+        cargo test --package memory_ext --test "$files" --target-dir "$(target_dir 18)"
 }
 
 on_server() {

@@ -414,9 +414,7 @@ fn a_hot_standby_reads_the_past_and_writes_nothing() {
             "SELECT memory_add('the lighthouse is old', id => 'm', memory_type => 'strategy'{})",
             vector(0.0)
         ));
-        sql.run(&format!(
-            "SELECT memory_kv_set('k', 'old value'); SELECT memory_vote('m', 'helpful', 'a')"
-        ));
+        sql.run("SELECT memory_kv_set('k', 'old value'); SELECT memory_vote('m', 'helpful', 'a')");
         times.push(clock(&mut sql));
         sql.run(&format!("SELECT memory_update('m', 'the lighthouse is new'{}); SELECT memory_kv_set('k', 'new value')", vector(9.0)));
         last = Some(sql);

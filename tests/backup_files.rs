@@ -243,7 +243,7 @@ fn nothing_is_ever_overwritten() {
     refuse(&mut sql, &directory);
     symlink("nowhere", file(&dangling)).expect("a link");
     refuse(&mut sql, &dangling);
-    assert_eq!(traces(&dangling), [dangling.clone()]);
+    assert_eq!(traces(&dangling), std::slice::from_ref(&dangling));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::backup::secretly;
+use super::files::secretly;
 use crate::pg::error::{Error, SqlResult};
 use crate::pg::files;
 use crate::pg::set::PartSet;

@@ -161,9 +161,7 @@ impl Export {
                 };
                 Some((rows.get::<i64>(0, 1)?, batch))
             });
-            let Some((number, batch)) = next else {
-                return None;
-            };
+            let (number, batch) = next?;
             self.batch_number = number;
             self.batch = Some(batch);
         }

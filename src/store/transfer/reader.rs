@@ -47,6 +47,10 @@ enum Shape {
 }
 
 /// Something that was read.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and most are records"
+)]
 pub enum Item<'a> {
     Header(Header<'a>),
     Record(Place, Record<'a>),
