@@ -1808,7 +1808,8 @@ COMMENT ON FUNCTION memory_rebuild_index(INT, INT, bool) IS
 reembed makes the vectors anew first, as memory_reembed() does. Locks memories exclusively (ACCESS EXCLUSIVE) until the transaction
 ends: reading waits too; memory_rebuild_script() rebuilds while others work. As fast as maintenance_work_mem of the session lets it:
 about 4 kB a vector of 384 dimensions. Returns found, eligible (not sensitive, not deleted), embedded, failed, index (name, m,
-ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves. For the
+ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves, and by_index, whether this
+transaction could use the new index (later ones can; memory_recall_check() tells). For the
 owner of the memories and admins of every project. Errors: 22023, 42501, 55000.';
 
 COMMENT ON FUNCTION memory_rebuild_script(INT, INT) IS
