@@ -9,11 +9,13 @@ library=$(target_dir "$major")/release/libmemory_ext.so
 script=$repo/sql/memory_ext--$version.sql
 library_dir=${DESTDIR:-}$("$PG_CONFIG" --pkglibdir)
 extension_dir=${DESTDIR:-}$("$PG_CONFIG" --sharedir)/extension
-program=$(target_dir "$major")/release/memory-backup
+programs=$(target_dir "$major")/release
 program_dir=${DESTDIR:-}$("$PG_CONFIG" --bindir)
 
 [ -f "$library" ] || die "$library is not there" "Run: make build"
-[ -f "$program" ] || die "$program is not there" "Run: make build"
+for program in memory-backup memory-audit; do
+    [ -f "$programs/$program" ] || die "$programs/$program is not there" "Run: make build"
+done
 [ -f "$script" ] || die "$script is not there" "Run: make schema"
 
 as_root=()
@@ -43,6 +45,8 @@ for file in "$repo"/sql/memory_ext--*.sql; do
     put 644 "$file" "$extension_dir/$(basename "$file")"
 done
 put 755 "$library" "$library_dir/memory_ext.so"
-put 755 "$program" "$program_dir/memory-backup"
+for program in memory-backup memory-audit; do
+    put 755 "$programs/$program" "$program_dir/$program"
+done
 put 644 "$control" "$extension_dir/memory_ext.control"
 say "memory_ext $version installed into PostgreSQL $major ($library_dir)"
