@@ -308,20 +308,9 @@ fn a_stream_obeys_the_rules_of_a_backup() {
     );
 }
 
-/// The program, built beside the extension.
+/// The program, installed beside the server's own.
 fn reader() -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let path = test
-        .ancestors()
-        .nth(2)
-        .expect("target/release")
-        .join("memory-backup");
-    assert!(
-        path.exists(),
-        "{} is not there: run make build",
-        path.display()
-    );
-    path
+    vault().server.program("memory-backup")
 }
 
 fn read(arguments: &[&str], passphrase: Option<&str>) -> Output {
