@@ -427,7 +427,7 @@ fn the_first_adds_of_eight_sessions_make_one_store() {
     assert_eq!(sql.one::<i64>("SELECT memory_count()", &[]), 8);
     assert_eq!(
         sql.one::<i64>("SELECT count(*) FROM memory_migrations", &[]),
-        2
+        3
     );
     assert_eq!(sql.one::<i64>("SELECT count(*) FROM memory_models", &[]), 1);
 }

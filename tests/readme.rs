@@ -2,43 +2,23 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use support::markdown::{RUNBOOKS, blocks, blocks_of, documents, repository};
 use support::{Cluster, Options};
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The contents of the blocks fenced as `sql`, each with the number of its first line.
-fn blocks(markdown: &str) -> Vec<(usize, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    let mut other_fence = false;
-    for (number, line) in markdown.lines().enumerate() {
-        let fence = line.trim().strip_prefix("```");
-        match (&mut open, fence) {
-            (Some(_), Some("")) => blocks.extend(open.take()),
-            (Some((_, text)), _) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, Some("")) if other_fence => other_fence = false,
-            (None, _) if other_fence => {}
-            (None, Some("sql")) => open = Some((number + 2, String::new())),
-            (None, Some(_)) => other_fence = true,
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none() && !other_fence, "a block is never closed");
-    blocks
+/// The blocks fenced as `sql`, each with the number of its first line.
+fn sql_blocks(file: &Path) -> Vec<(usize, String)> {
+    blocks_of(file)
+        .into_iter()
+        .filter(|block| block.language == "sql")
+        .map(|block| (block.line, block.text))
+        .collect()
 }
 
 /// Runs a document's blocks as one session, in a server of its own: they may make roles.
 fn run_document(file: &Path) {
-    let markdown =
-        std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let blocks = blocks(&markdown);
+    let blocks = sql_blocks(file);
     if blocks.is_empty() {
         return;
     }
@@ -78,33 +58,41 @@ fn run_document(file: &Path) {
 #[test]
 fn the_sql_of_the_readme_runs() {
     let readme = repository().join("README.md");
-    let markdown = std::fs::read_to_string(&readme).expect("README.md is there");
-    assert!(!blocks(&markdown).is_empty(), "README.md shows some SQL");
+    assert!(!sql_blocks(&readme).is_empty(), "README.md shows some SQL");
 
     run_document(&readme);
 }
 
 #[test]
 fn the_sql_of_every_document_runs() {
-    let Ok(directory) = std::fs::read_dir(repository().join("docs")) else {
-        return;
-    };
-    let mut files: Vec<PathBuf> = directory
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
-    files.sort();
-    for file in files {
-        run_document(&file);
+    for file in documents() {
+        if !RUNBOOKS.iter().any(|name| file.ends_with(name)) {
+            run_document(&file);
+        }
     }
 }
 
 #[test]
 fn blocks_are_found_by_their_fence() {
-    let markdown = "text\n```sql\nSELECT 1;\n```\n```text\n```sql is not one\n```\n  ```sql\nSELECT 2;\n  ```\n";
-    let found: Vec<(usize, String)> = blocks(markdown);
+    let markdown = "text\n```sql\nSELECT 1;\n```\n## Part\n```text\n```sql is not one\n```\n  ```bash\n## no heading\n  ```\n";
+    let found: Vec<(String, String, usize, String)> = blocks(markdown)
+        .into_iter()
+        .map(|block| (block.language, block.text, block.line, block.section))
+        .collect();
+    let block = |language: &str, text: &str, line, section: &str| {
+        (
+            language.to_owned(),
+            text.to_owned(),
+            line,
+            section.to_owned(),
+        )
+    };
     assert_eq!(
         found,
-        [(3, "SELECT 1;\n".to_owned()), (9, "SELECT 2;\n".to_owned())]
+        [
+            block("sql", "SELECT 1;\n", 3, ""),
+            block("text", "```sql is not one\n", 7, "Part"),
+            block("bash", "## no heading\n", 10, "Part"),
+        ]
     );
 }

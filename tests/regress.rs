@@ -29,6 +29,7 @@ regress!(
     add,
     add_many,
     api_surface,
+    as_of,
     auto_init,
     context,
     curate,

@@ -4,7 +4,7 @@ mod support;
 
 use postgres::Client;
 use serde_json::{Value, json};
-use support::calls::{READING, READING_1_1, READING_FOR_OTHERS_1_1, call};
+use support::calls::{READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1, call};
 use support::{Sql, cluster, database, granted, role, store_tables};
 
 const SECRET: &str = "hunter2-xyzzy-plugh";
@@ -52,7 +52,7 @@ fn se3_no_reading_function_shows_a_secret_to_anybody() {
 
     for client in [&mut reader, &mut admin, &mut owner] {
         for id in &ids {
-            let reading = [READING, READING_1_1, READING_FOR_OTHERS_1_1].concat();
+            let reading = [READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1].concat();
             // What has ended has no votes to show.
             for template in reading
                 .iter()

@@ -13,6 +13,8 @@
 //! | [`progress`] | states of sessions and features, their items, how far they are |
 //! | [`container`] | the encrypted container of a backup, and its manifest |
 //! | [`copy_text`] | PostgreSQL's COPY text format: fields of a line, and back |
+//! | [`scan`] | personal data, secrets and prompt injection in a text; redaction |
+//! | [`seal`] | tamper evidence of the audit trail: Merkle roots chained by HMAC |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
@@ -27,6 +29,8 @@ pub mod merge_patch;
 pub mod progress;
 pub mod query;
 pub mod rank;
+pub mod scan;
+pub mod seal;
 pub mod text;
 
 /// What a memory can be; the first is the default.

@@ -9,7 +9,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// blank. Case is kept. Borrows when nothing but the ends changes.
 pub fn normalise(content: &str) -> Cow<'_, str> {
     let content = content.trim();
-    if is_nfc_quick(content.chars()) != IsNormalized::Yes {
+    if !content.is_ascii() && is_nfc_quick(content.chars()) != IsNormalized::Yes {
         let composed: String = content.nfc().collect();
         return Cow::Owned(collapse_white_space(&composed));
     }

@@ -9,7 +9,7 @@ use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::search::{Request, Search};
-use crate::store::{Call, Privilege};
+use crate::store::{Call, migrate};
 
 /// The memories that fit a query best as one text for a prompt: a line each, best first, with the id in brackets.
 ///
@@ -44,7 +44,7 @@ fn memory_context(
             );
         }
     };
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
     let request = Request {
         query: Some(query),
         k: k.or(Some(20)),

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
-use crate::store::{Call, Privilege, history};
+use crate::store::{Call, Privilege, history, migrate};
 
 /// Every version of a memory, oldest first; the current one has no valid_to, a deleted one's is the time it was deleted.
 ///
@@ -37,7 +37,7 @@ fn memory_history(
     >,
 > {
     let id = required("id", id)?;
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::FIRST, project_id, agent_id)?;
     let versions = history::versions(&call, id);
     Ok(TableIterator::new(versions.into_iter().map(|version| {
         (

@@ -8,7 +8,7 @@ use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
 use crate::store::keyed::{self, Setting};
 use crate::store::memory::{Expiry, expiry};
-use crate::store::{Call, Privilege, aliases};
+use crate::store::{Call, Privilege, aliases, migrate};
 
 const NAMESPACE: &str = "default";
 
@@ -56,7 +56,7 @@ fn memory_kv_get(
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Option<String>> {
     let key = required("key", key)?;
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
     Ok(keyed::get(&call, key, namespace.unwrap_or(NAMESPACE)))
 }
 
@@ -99,7 +99,7 @@ fn memory_kv_list(
         ),
     >,
 > {
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
     let entries = keyed::list(&call, prefix, namespace);
     Ok(TableIterator::new(entries.into_iter().map(|entry| {
         (

@@ -8,7 +8,7 @@ use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::search::{Request, Search};
-use crate::store::{Call, Privilege, explain};
+use crate::store::{Call, explain, migrate};
 
 /// The k memories that fit a query best, best first.
 ///
@@ -61,7 +61,7 @@ fn memory_search(
         ),
     >,
 > {
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
     let request = Request {
         query,
         k,
@@ -106,7 +106,8 @@ fn memory_search(
     })))
 }
 
-/// What memory_search does with the same arguments: the path taken, rows scanned, each arm's ranks, settings and timings.
+/// What memory_search does with the same arguments: the path taken (exact, sketch or hnsw; past under memory_ext.as_of), rows
+/// scanned, each arm's ranks, settings and timings.
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::too_many_arguments)]
 fn memory_explain(
@@ -131,7 +132,7 @@ fn memory_explain(
     diversity: default!(Option<f64>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let call = Call::begin(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
     let request = Request {
         query,
         k,

@@ -11,6 +11,8 @@ pub struct Actor {
     pub operation: &'static str,
     /// The rows are being erased: no version of them may be kept.
     pub erasing: bool,
+    /// The rows come back as they were: they bring their version, times and vector, and no version of what they replace is kept.
+    pub restoring: bool,
 }
 
 thread_local! {
@@ -31,6 +33,11 @@ impl Drop for Acting {
             actors.pop();
         });
     }
+}
+
+/// What the innermost actor does, `None` for direct SQL.
+pub fn operation() -> Option<&'static str> {
+    ACTORS.with_borrow(|actors| actors.last().map(|actor| actor.operation))
 }
 
 /// The innermost actor, `None` for direct SQL.

@@ -3,8 +3,8 @@
 //! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
 //! whole sentences.
 
-use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -22,6 +22,7 @@ enum Kind {
     VersionConflict,
     Limit,
     State,
+    Coded(PgSqlErrorCode),
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Kind::VersionConflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Kind::Limit => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             Kind::State => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Kind::Coded(code) => code,
         }
     }
 }
@@ -103,10 +105,31 @@ impl Error {
         Self::new(Kind::State, message)
     }
 
-    /// The same error, said of one item of a batch.
-    pub fn of_item(mut self, ordinal: usize) -> Self {
-        self.message = format!("item {ordinal}: {}", self.message);
+    /// 22000: a backup that this key does not open, or that is not what was written.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::coded(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, message)
+    }
+
+    /// An error of the file system or of PostgreSQL's, with the code it has there.
+    pub fn coded(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        Self::new(Kind::Coded(code), message)
+    }
+
+    /// Raises it where nothing can be returned: in the middle of a set-returning function.
+    pub fn raise(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an error does not return")
+    }
+
+    /// The same error, said of what stands at a place of the input.
+    pub fn at(mut self, place: impl std::fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
         self
+    }
+
+    /// The same error, said of one item of a batch.
+    pub fn of_item(self, ordinal: usize) -> Self {
+        self.at(format_args!("item {ordinal}"))
     }
 
     pub fn code(&self) -> PgSqlErrorCode {
@@ -115,6 +138,16 @@ impl Error {
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// A sentence after those of the detail.
+    pub fn also(mut self, sentence: &str) -> Self {
+        let detail = self.detail.get_or_insert_default();
+        if !detail.is_empty() {
+            detail.push(' ');
+        }
+        detail.push_str(sentence);
         self
     }
 

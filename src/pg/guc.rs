@@ -27,7 +27,32 @@ pub enum VectorPath {
     Hnsw,
 }
 
+/// What becomes of a memory in which something is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum ContentPolicy {
+    #[name = c"allow"]
+    Allow,
+    #[name = c"flag"]
+    Flag,
+    #[name = c"redact"]
+    Redact,
+    #[name = c"reject"]
+    Reject,
+}
+
+impl ContentPolicy {
+    pub fn name(self) -> &'static str {
+        match self {
+            ContentPolicy::Allow => "allow",
+            ContentPolicy::Flag => "flag",
+            ContentPolicy::Redact => "redact",
+            ContentPolicy::Reject => "reject",
+        }
+    }
+}
+
 static PROJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static AS_OF: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static AUTO_INIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static AUDIT: GucSetting<Audit> = GucSetting::<Audit>::new(Audit::Standard);
 static VECTOR_PATH: GucSetting<VectorPath> = GucSetting::<VectorPath>::new(VectorPath::Auto);
@@ -37,6 +62,13 @@ static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(40_000);
 static TEXT_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 static EFFECTIVENESS_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
 static DECAY: GucSetting<bool> = GucSetting::<bool>::new(false);
+static PII_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static SECRET_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static INJECTION_POLICY: GucSetting<ContentPolicy> =
+    GucSetting::<ContentPolicy>::new(ContentPolicy::Allow);
+static HIDE_FLAGGED: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CONTENT_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1 << 20);
 static DEFAULT_TTL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_BATCH: GucSetting<i32> = GucSetting::<i32>::new(10_000);
@@ -45,6 +77,11 @@ static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
+static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(3600);
+static AUDIT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static BACKUP_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Defines every setting and reserves the prefix, so that a misspelt name is an error.
 pub fn define() {
@@ -53,6 +90,14 @@ pub fn define() {
         c"Project of a call that names none.",
         c"Empty means 'default'.",
         &PROJECT,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.as_of",
+        c"Past time as of which memories are read.",
+        c"Empty means now. While it is set, functions that write refuse, and so do those that know no past.",
+        &AS_OF,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -67,7 +112,7 @@ pub fn define() {
     GucRegistry::define_enum_guc(
         c"memory_ext.audit",
         c"What memory_events records.",
-        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote.",
+        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote. Where old versions are sealed, erasing some is recorded always.",
         &AUDIT,
         GucContext::Suset,
         GucFlags::default(),
@@ -135,6 +180,38 @@ pub fn define() {
         c"Whether memories fade with age in memory_search and memory_playbook, each type at its own pace.",
         c"The half-lives are in the table memory_types.",
         &DECAY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.pii_policy",
+        c"What becomes of a memory with personal data in it.",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &PII_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.secret_policy",
+        c"What becomes of a memory with a password, key or token in it.",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &SECRET_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"memory_ext.injection_policy",
+        c"What becomes of a memory that gives a model instructions (prompt injection).",
+        c"allow, flag (content_flags says what was found), redact (a marker in its place) or reject; secret memories are not looked at.",
+        &INJECTION_POLICY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"memory_ext.hide_flagged",
+        c"Leaves flagged memories out of searches, contexts and playbooks.",
+        c"The policies flag them when they are written; memory_get and memory_list show them.",
+        &HIDE_FLAGGED,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -216,6 +293,50 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"memory_ext.maintenance_interval",
+        c"Time between two rounds of maintenance by the background worker.",
+        c"Each round checks the store and removes what is orphaned; memory_maintenance_history() has its reports. 0 means none.",
+        &MAINTENANCE_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"memory_ext.seal_interval",
+        c"Time between two seals of the audit trail by the background worker.",
+        c"It seals what was recorded since, as memory_audit_seal() does. 0 means never.",
+        &SEAL_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.audit_key_file",
+        c"File of the server with the key that audit seals are made with.",
+        c"A key a line, of 32 random bytes as 64 hexadecimal digits or as base64: the first makes seals, the others made former ones. Empty: seals are plain hashes.",
+        &AUDIT_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.backup_directory",
+        c"Directory of the server that memory_backup and memory_restore work in.",
+        c"Relative paths start here; other files are for members of pg_read_server_files and pg_write_server_files. Empty: none.",
+        &BACKUP_DIRECTORY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.backup_key_file",
+        c"File of the server with the key of backups that name no key.",
+        c"32 random bytes: raw, as 64 hexadecimal digits or as base64; or passphrase: and a passphrase.",
+        &BACKUP_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
     // SAFETY: called from _PG_init, on the main thread, with a NUL-terminated literal.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"memory_ext".as_ptr()) };
 }
@@ -230,6 +351,11 @@ fn text(setting: &GucSetting<Option<CString>>) -> String {
 /// The session's project, `None` when it set none.
 pub fn project() -> Option<String> {
     Some(text(&PROJECT)).filter(|project| !project.is_empty())
+}
+
+/// The past time that memories are read of, as it was written; `None` when it is now.
+pub fn as_of() -> Option<String> {
+    Some(text(&AS_OF)).filter(|time| !time.is_empty())
 }
 
 pub fn auto_init() -> bool {
@@ -270,6 +396,22 @@ pub fn decay() -> bool {
     DECAY.get()
 }
 
+pub fn pii_policy() -> ContentPolicy {
+    PII_POLICY.get()
+}
+
+pub fn secret_policy() -> ContentPolicy {
+    SECRET_POLICY.get()
+}
+
+pub fn injection_policy() -> ContentPolicy {
+    INJECTION_POLICY.get()
+}
+
+pub fn hide_flagged() -> bool {
+    HIDE_FLAGGED.get()
+}
+
 pub fn max_content_bytes() -> usize {
     MAX_CONTENT_BYTES.get().unsigned_abs() as usize
 }
@@ -302,4 +444,29 @@ pub fn expire_batch() -> i32 {
 /// Days, `None` when tombstones are kept for ever.
 pub fn tombstone_retention() -> Option<i32> {
     Some(TOMBSTONE_RETENTION.get()).filter(|days| *days >= 0)
+}
+
+/// Seconds, `None` when the worker does no maintenance.
+pub fn maintenance_interval() -> Option<i32> {
+    Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// Seconds, `None` when the worker makes no seals.
+pub fn seal_interval() -> Option<i32> {
+    Some(SEAL_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// `None` when there is none.
+pub fn audit_key_file() -> Option<String> {
+    Some(text(&AUDIT_KEY_FILE)).filter(|path| !path.is_empty())
+}
+
+/// `None` when there is none.
+pub fn backup_directory() -> Option<String> {
+    Some(text(&BACKUP_DIRECTORY)).filter(|directory| !directory.is_empty())
+}
+
+/// `None` when there is none.
+pub fn backup_key_file() -> Option<String> {
+    Some(text(&BACKUP_KEY_FILE)).filter(|path| !path.is_empty())
 }

@@ -71,6 +71,19 @@ impl IndexScan {
     }
 }
 
+/// The session's own hnsw.ef_search; `None` where nobody has named it yet.
+pub fn session_ef_search() -> Option<u32> {
+    if let Some(variables) = Variables::of_pgvector() {
+        // SAFETY: a plain variable of a library that is never unloaded.
+        return u32::try_from(unsafe { *variables.ef_search }).ok();
+    }
+    // SAFETY: a setting that is missing gives null; otherwise the text lives until the next change of settings.
+    unsafe {
+        let text = pg_sys::GetConfigOption(c"hnsw.ef_search".as_ptr(), true, false);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_str().ok()?.parse().ok())?
+    }
+}
+
 impl Drop for IndexScan {
     /// Runs on an error too, which is a panic here.
     fn drop(&mut self) {

@@ -37,6 +37,40 @@ impl SettingScope {
     }
 }
 
+/// Runs `work` without showing the statement that called, which may have a passphrase in it: pg_stat_activity tells of it no
+/// more, and if the work fails, the server's log has it not beside the error, as log_min_error_statement has it for others.
+pub fn keeping_statement_secret<T, E>(
+    work: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let scope = SettingScope::open();
+    // SAFETY: the string is a literal, and is copied.
+    unsafe {
+        pg_sys::pgstat_report_activity(
+            pg_sys::BackendState::STATE_RUNNING,
+            c"<a call of memory_ext with a passphrase>".as_ptr(),
+        );
+    }
+    // SAFETY: both strings are literals. The level of a superuser: the setting is theirs, and comes back with the scope.
+    unsafe {
+        pg_sys::set_config_option(
+            c"log_min_error_statement".as_ptr(),
+            c"panic".as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+    let result = work();
+    if result.is_err() {
+        // The error is raised by our caller and logged before the end of the (sub)transaction brings the setting back.
+        std::mem::forget(scope);
+    }
+    result
+}
+
 impl Drop for SettingScope {
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -88,6 +122,40 @@ impl AsOwner {
 }
 
 impl Drop for UserScope {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: puts back what `enter` found.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) };
+        }
+    }
+}
+
+/// As long as this lives, the owner may make temporary tables, which PostgreSQL forbids in a security-restricted operation: code
+/// of the owner's could leave something in them that the session later runs as the caller. So nothing but such a CREATE TABLE
+/// belongs in this scope; it runs nobody's code.
+pub struct MayMakeTemporaryTables {
+    user: pg_sys::Oid,
+    security_context: i32,
+}
+
+impl MayMakeTemporaryTables {
+    pub fn enter() -> Self {
+        let mut user = pg_sys::InvalidOid;
+        let mut security_context = 0;
+        // SAFETY: as in `AsOwner::enter`; the user stays the same.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut security_context);
+            let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
+            pg_sys::SetUserIdAndSecContext(user, security_context & !restricted);
+        }
+        MayMakeTemporaryTables {
+            user,
+            security_context,
+        }
+    }
+}
+
+impl Drop for MayMakeTemporaryTables {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: puts back what `enter` found.

@@ -3,6 +3,7 @@
 //! pgrx's own client parses and plans a statement on every call and assigns a transaction id when it writes; search is on
 //! the way of every call and runs on a standby, so statements here are planned once per backend and read-only ones say so.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int};
@@ -172,6 +173,7 @@ arg_from! {
     Interval => INTERVALOID,
     Jsonb => JSONBOID,
     Vec<Option<String>> => TEXTARRAYOID,
+    Vec<Option<&str>> => TEXTARRAYOID,
     Vec<String> => TEXTARRAYOID,
     Vec<i32> => INT4ARRAYOID,
     Vec<bool> => BOOLARRAYOID,
@@ -351,11 +353,44 @@ impl Session {
         self.run(plan(sql, Planning::Auto, args), false, args)
     }
 
+    /// The same, planned anew each time: a plan for a table that grows from nothing while the statement is repeated would not
+    /// be one for many rows.
+    pub fn write_planned_anew<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        self.run(plan(sql, Planning::Custom, args), false, args)
+    }
+
     /// Runs a statement that is too rare to keep a plan of, such as DDL.
     pub fn once(&self, sql: &str) {
         let source = CString::new(sql).unwrap_or_default();
         // SAFETY: SPI is connected and `source` outlives the call.
         unsafe { pg_sys::SPI_execute(source.as_ptr(), false, 0) };
+    }
+
+    /// The same with arguments, for a statement that names what is there for this call only.
+    pub fn once_with<'s>(&'s self, sql: &str, args: &[Arg]) -> Rows<'s> {
+        let source = CString::new(sql).unwrap_or_default();
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+        let (mut values, nulls) = datums(args);
+        // SAFETY: SPI is connected; source, types, values and nulls outlive the call.
+        unsafe {
+            pg_sys::SPI_tuptable = std::ptr::null_mut();
+            let status = pg_sys::SPI_execute_with_args(
+                source.as_ptr(),
+                types.len() as c_int,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                false,
+                0,
+            );
+            assert!(status >= 0, "SPI_execute_with_args failed with {status}");
+            Rows {
+                table: pg_sys::SPI_tuptable,
+                processed: pg_sys::SPI_processed as usize,
+                current: RefCell::default(),
+                session: std::marker::PhantomData,
+            }
+        }
     }
 
     fn run(&self, plan: pg_sys::SPIPlanPtr, read_only: bool, args: &[Arg]) -> Rows<'_> {
@@ -373,6 +408,79 @@ impl Session {
                 processed: pg_sys::SPI_processed as usize,
                 current: RefCell::default(),
                 session: std::marker::PhantomData,
+            }
+        }
+    }
+}
+
+/// A query whose rows are fetched as they are needed, in several connections of one call.
+pub struct Cursor {
+    name: CString,
+}
+
+impl Cursor {
+    /// Opens a query that only reads, under the snapshot of the calling statement, with the rights of the current role.
+    pub fn open(sql: &str) -> Self {
+        let source = CString::new(sql).unwrap_or_default();
+        // SAFETY: `source` outlives the connection. The portal outlives it too: SPI hands it over to the transaction, which
+        // closes it if an error passes through. Its name is copied.
+        let name = unsafe {
+            pg_sys::SPI_connect();
+            let plan = pg_sys::SPI_prepare(source.as_ptr(), 0, std::ptr::null_mut());
+            assert!(!plan.is_null(), "SPI_prepare failed");
+            let portal = pg_sys::SPI_cursor_open(
+                std::ptr::null(),
+                plan,
+                std::ptr::null_mut(),
+                std::ptr::null(),
+                true,
+            );
+            let name = std::ffi::CStr::from_ptr((*portal).name).to_owned();
+            pg_sys::SPI_finish();
+            name
+        };
+        Cursor { name }
+    }
+
+    /// The next rows, at most `count`; none at the end.
+    pub fn fetch<R>(&self, count: i64, work: impl FnOnce(&Rows<'_>) -> R) -> R {
+        connect(|session| {
+            // SAFETY: the portal is looked up by its name, and a missing one is an assertion. The tuple table lives until the
+            // connection ends, and `Rows` cannot outlive the closure.
+            let rows = unsafe {
+                let portal = pg_sys::SPI_cursor_find(self.name.as_ptr());
+                assert!(!portal.is_null(), "a cursor was closed by somebody else");
+                pg_sys::SPI_cursor_fetch(portal, true, count as _);
+                rows_of(session)
+            };
+            work(&rows)
+        })
+    }
+}
+
+/// # Safety
+/// A statement was executed in this connection.
+unsafe fn rows_of(_session: &Session) -> Rows<'_> {
+    // SAFETY: plain reads of what SPI left.
+    unsafe {
+        Rows {
+            table: pg_sys::SPI_tuptable,
+            processed: pg_sys::SPI_processed as usize,
+            current: RefCell::default(),
+            session: std::marker::PhantomData,
+        }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: closes the portal if it is still there. When an error is on its way, the transaction's end does that.
+            unsafe {
+                let portal = pg_sys::SPI_cursor_find(self.name.as_ptr());
+                if !portal.is_null() {
+                    pg_sys::SPI_cursor_close(portal);
+                }
             }
         }
     }
@@ -446,6 +554,44 @@ impl Rows<'_> {
             );
         }
         current.row = Some(row);
+    }
+
+    /// The bytes of a value of varying length (text, bytea, vector, bit, ...) behind its header, whatever they are: what may be
+    /// corrupt must not be taken for text. A value that lies in the row is not copied.
+    pub fn bytes(&self, row: usize, column: usize) -> Option<Cow<'_, [u8]>> {
+        if self.table.is_null() || row >= self.processed {
+            return None;
+        }
+        let mut current = self.current.borrow_mut();
+        if current.row != Some(row) {
+            self.take_apart(row, &mut current);
+        }
+        let place = column.checked_sub(1)?;
+        let (datum, is_null) = (*current.values.get(place)?, *current.nulls.get(place)?);
+        if is_null {
+            return None;
+        }
+        // SAFETY: the datum is a varlena of the row's, which lives as long as the tuple table, and so as `self`. Detoasting
+        // gives the same varlena, or a fresh copy, which is freed after its bytes were copied.
+        unsafe {
+            let original = datum.cast_mut_ptr::<pg_sys::varlena>();
+            let toasted =
+                pgrx::varatt_is_1b_e(original.cast()) || pgrx::varatt_is_4b_c(original.cast());
+            let plain = match toasted {
+                true => pg_sys::pg_detoast_datum_packed(original),
+                false => original,
+            };
+            let bytes = std::slice::from_raw_parts(
+                pgrx::vardata_any(plain).cast::<u8>(),
+                pgrx::varsize_any_exhdr(plain),
+            );
+            if !toasted {
+                return Some(Cow::Borrowed(bytes));
+            }
+            let copy = bytes.to_vec();
+            pg_sys::pfree(plain.cast());
+            Some(Cow::Owned(copy))
+        }
     }
 
     /// A value that the statement never returns as NULL.

@@ -24,14 +24,32 @@ enum Ended<T> {
         sqlstate: PgSqlErrorCode,
         message: String,
     },
+    /// It is nobody's here to deal with.
+    Passed(CaughtError),
 }
 
 /// Runs `work` in a subtransaction. Whoever wants the whole call to end (a cancelled query, a server that shuts down) has his
 /// way; so has a defect of ours.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    attempt_unless(ends_the_call, work)
+}
+
+/// The same for work that may meet what is corrupt, which PostgreSQL may call an internal error, as an error of a user's own
+/// SQLSTATE is called here.
+pub fn attempt_any<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
+    attempt_unless(
+        |code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR && ends_the_call(code),
+        work,
+    )
+}
+
+fn attempt_unless<T>(
+    ends_the_call: impl Fn(PgSqlErrorCode) -> bool + std::panic::RefUnwindSafe,
+    work: impl FnOnce() -> Result<T>,
+) -> Outcome<T> {
     // SAFETY: the way PL/pgSQL runs a block with an exception clause: the subtransaction is released or rolled back before
-    // this returns, and memory context and resource owner are what they were. When an error passes through, the end of the
-    // transaction does that.
+    // this returns or an error passes through (a session would take one that is left open for a block of its user's), and
+    // memory context and resource owner are what they were.
     unsafe {
         let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
@@ -49,12 +67,13 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
                     message: report.message().to_owned(),
                 }
             }
-            error => error.rethrow(),
+            error => Ended::Passed(error),
         })
+        .catch_rust_panic(Ended::Passed)
         .execute();
         match ended {
             Ended::Done(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Ended::Refused(_) | Ended::Raised { .. } => {
+            Ended::Refused(_) | Ended::Raised { .. } | Ended::Passed(_) => {
                 pg_sys::RollbackAndReleaseCurrentSubTransaction();
             }
         }
@@ -70,6 +89,7 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
                 sqlstate: error::sqlstate(sqlstate),
                 message,
             },
+            Ended::Passed(error) => error.rethrow(),
         }
     }
 }

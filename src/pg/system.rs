@@ -69,10 +69,45 @@ pub fn log_for_operators(message: String) {
     );
 }
 
+/// A line for the client, on the way of long work.
+pub fn notice(message: &str) {
+    pgrx::notice!("{message}");
+}
+
+pub fn warning(message: &str) {
+    pgrx::warning!("{message}");
+}
+
+/// 25006 in a read-only transaction, whose effects the named command's would outlive.
+pub fn refuse_read_only_transaction(command: &std::ffi::CStr) {
+    // SAFETY: reads a session variable, and raises an error with a copy of the name.
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) };
+}
+
+/// A string as SQL spells it, for statements that take no parameters.
+pub fn quoted_literal(text: &str) -> String {
+    let text = CString::new(text).unwrap_or_default();
+    // SAFETY: quote_literal_cstr copies its argument into a palloc'd string.
+    unsafe {
+        let quoted = pg_sys::quote_literal_cstr(text.as_ptr());
+        let copy = CStr::from_ptr(quoted).to_string_lossy().into_owned();
+        pg_sys::pfree(quoted.cast());
+        copy
+    }
+}
+
 /// The transaction's time, as `now()` gives it.
 pub fn now() -> TimestampWithTimeZone {
     // SAFETY: reads a session variable.
     let micros = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    TimestampWithTimeZone::try_from(micros)
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}
+
+/// The clock's time, as `clock_timestamp()` gives it.
+pub fn clock() -> TimestampWithTimeZone {
+    // SAFETY: reads the clock.
+    let micros = unsafe { pg_sys::GetCurrentTimestamp() };
     TimestampWithTimeZone::try_from(micros)
         .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }

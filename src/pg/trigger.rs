@@ -24,6 +24,27 @@ unsafe impl BoxRet for TriggerRow {
     }
 }
 
+/// What a trigger for a statement returns, which nobody looks at.
+pub fn nothing() -> TriggerRow {
+    TriggerRow(std::ptr::null_mut())
+}
+
+/// The relation of a trigger that is fired before an INSERT statement, once; `None` for any other call.
+pub fn before_insert_statement(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
+    // SAFETY: PostgreSQL hands every function its call information, which says whether it is called as a trigger, and then holds
+    // the trigger's data with its open relation.
+    unsafe {
+        if !trigger_support::called_as_trigger(call) {
+            return None;
+        }
+        let data = &*(*call).context.cast::<pg_sys::TriggerData>();
+        let fits = trigger_support::trigger_fired_by_insert(data.tg_event)
+            && trigger_support::trigger_fired_before(data.tg_event)
+            && !trigger_support::trigger_fired_for_row(data.tg_event);
+        fits.then(|| (*data.tg_relation).rd_id)
+    }
+}
+
 pub struct RowChange {
     descriptor: pg_sys::TupleDesc,
     relation: pg_sys::Oid,
@@ -188,9 +209,16 @@ impl RowChange {
     }
 
     /// The row that PostgreSQL is to go on with: the new one with its edits, or the old one when it is deleted.
-    pub fn finish(self) -> Option<TriggerRow> {
-        let mut tuple = self.new.or(self.old)?;
-        if !self.edits.is_empty() {
+    pub fn finish(mut self) -> Option<TriggerRow> {
+        self.settle();
+        Some(TriggerRow(self.new.or(self.old)?))
+    }
+
+    /// Makes the settings so far part of the new row, as which everything sees them from here on.
+    pub fn settle(&mut self) {
+        if let Some(tuple) = &mut self.new
+            && !self.edits.is_empty()
+        {
             let mut columns: Vec<c_int> = self.edits.iter().map(|(column, _)| *column).collect();
             let mut values: Vec<pg_sys::Datum> = self
                 .edits
@@ -203,9 +231,9 @@ impl RowChange {
                 .map(|(_, value)| value.is_none())
                 .collect();
             // SAFETY: the three slices have one element an edit; the result is a palloc'd tuple.
-            tuple = unsafe {
+            *tuple = unsafe {
                 pg_sys::heap_modify_tuple_by_cols(
-                    tuple,
+                    *tuple,
                     self.descriptor,
                     columns.len() as c_int,
                     columns.as_mut_ptr(),
@@ -213,7 +241,7 @@ impl RowChange {
                     nulls.as_mut_ptr(),
                 )
             };
+            self.edits.clear();
         }
-        Some(TriggerRow(tuple))
     }
 }

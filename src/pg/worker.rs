@@ -148,6 +148,7 @@ pub fn serve(database: pg_sys::Datum, step: impl Fn() -> bool + UnwindSafe + Ref
     override_setting(c"lock_timeout", LOCK_TIMEOUT);
     // What a database or role is set to for its users must not stop its upkeep.
     override_setting(c"default_transaction_read_only", c"off");
+    override_setting(c"memory_ext.as_of", c"");
     loop {
         report_activity(
             pg_sys::BackendState::STATE_RUNNING,

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
+use super::migrate;
 use super::open::{self, Store};
+use super::past;
 use crate::pg::actor::{self, Acting, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
@@ -91,12 +94,16 @@ pub struct Access {
 pub struct Call {
     pub store: Rc<Store>,
     pub access: Access,
+    /// The past time that memories are read of; `None`: they are read as they are.
+    pub time: Option<TimestampWithTimeZone>,
     _owner: AsOwner,
     _acting: Acting,
 }
 
 impl Call {
     /// Checks that the caller has `need` in the project and may act as `agent_id`, then becomes the owner.
+    ///
+    /// This and the frames like it are about now, and refused while memory_ext.as_of is set.
     pub fn begin(
         project_id: Option<&str>,
         agent_id: Option<&str>,
@@ -114,8 +121,50 @@ impl Call {
         operation: &'static str,
     ) -> Result<Call> {
         let store = open::open()?;
-        store.require_ace()?;
+        store.require(migrate::ACE)?;
         Call::begin_on(store, project_id, agent_id, need, operation)
+    }
+
+    /// The same for what came with 2.0.0.
+    pub fn begin_safety(
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        need: Privilege,
+        operation: &'static str,
+    ) -> Result<Call> {
+        let store = open::open()?;
+        store.require(migrate::SAFETY)?;
+        Call::begin_on(store, project_id, agent_id, need, operation)
+    }
+
+    /// The frame for reading memories as they were at `at`, a time with the name of its argument, else as of
+    /// memory_ext.as_of, else as they are. Of the store it needs the migration `least`.
+    pub fn begin_reading(
+        least: i32,
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+        at: Option<(&str, TimestampWithTimeZone)>,
+    ) -> Result<Call> {
+        let mut call = Call::begin_timeless(least, project_id, agent_id)?;
+        call.time = past::time(at)?;
+        if call.time.is_some() {
+            call.store.require(migrate::ACE)?;
+        }
+        Ok(call)
+    }
+
+    /// The frame for reading what memory_ext.as_of does not bear on: what is no memory, or tells of every time.
+    pub fn begin_timeless(
+        least: i32,
+        project_id: Option<&str>,
+        agent_id: Option<&str>,
+    ) -> Result<Call> {
+        let store = open::open()?;
+        store.require(least)?;
+        let need = Privilege::Read;
+        Call::frame(store, project_id, need, "read", |right, project, caller| {
+            decide(right, project, agent_id, need, caller)
+        })
     }
 
     pub fn begin_on(
@@ -125,6 +174,7 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
+        past::refuse(need)?;
         Call::frame(
             store,
             project_id,
@@ -137,6 +187,7 @@ impl Call {
     /// The frame of a batch, whose items say for themselves which agent adds them.
     pub fn begin_batch(store: Rc<Store>, project_id: Option<&str>) -> Result<Call> {
         let need = Privilege::Write;
+        past::refuse(need)?;
         Call::frame(store, project_id, need, "add", |right, project, caller| {
             if *right == Right::None {
                 return decide(right, project, None, need, caller);
@@ -151,6 +202,42 @@ impl Call {
                 caller,
             })
         })
+    }
+
+    /// The frame for looking after a project or, with none, the whole store, on behalf of nobody in particular: for an admin of
+    /// it. What only reads works on a standby too.
+    pub fn begin_care(
+        store: Rc<Store>,
+        project_id: Option<&str>,
+        writes: bool,
+        operation: &'static str,
+    ) -> Result<Call> {
+        past::refuse(match writes {
+            true => Privilege::Write,
+            false => Privilege::Read,
+        })?;
+        if writes {
+            refuse_read_only(operation)?;
+        }
+        let asked = store.clone();
+        let reads = Privilege::Read;
+        Call::frame(
+            store,
+            project_id.or(Some(DEFAULT_PROJECT)),
+            reads,
+            operation,
+            |right, project, caller| {
+                let (right, of) = match project_id {
+                    Some(_) => (right.clone(), project.as_str()),
+                    None => (right_of(&asked, caller, "*", Privilege::Admin), "*"),
+                };
+                if right != (Right::Free { admin: true }) {
+                    let none = Right::None;
+                    return decide(&none, of.to_owned(), None, Privilege::Admin, caller);
+                }
+                decide(&right, project, Some("*"), reads, caller)
+            },
+        )
     }
 
     fn frame(
@@ -173,6 +260,7 @@ impl Call {
         Ok(Call {
             store,
             access,
+            time: None,
             _owner: owner,
             _acting: acting,
         })
@@ -185,6 +273,7 @@ impl Call {
         Ok(Call {
             store: self.store.clone(),
             access,
+            time: self.time,
             _owner: self.store.as_owner(),
             _acting: acting,
         })
@@ -193,6 +282,14 @@ impl Call {
     /// The same frame for one of several things a call does; history calls the change what `operation` says.
     pub fn doing(&self, operation: &'static str) -> Acting {
         actor::act(self.access.actor(operation))
+    }
+
+    /// The same frame while rows come back from a backup.
+    pub fn restoring(&self) -> Acting {
+        actor::act(Actor {
+            restoring: true,
+            ..self.access.actor("restore")
+        })
     }
 
     /// Runs statements; the templates they are made of name schemas as `Store::sql` says.
@@ -376,6 +473,7 @@ impl Access {
             agent_id: self.requester.agent().map(str::to_owned),
             operation,
             erasing: operation == "forget" || operation == "expire",
+            restoring: false,
         }
     }
 
@@ -390,6 +488,11 @@ impl Access {
         )?;
         access.deprecation = self.deprecation;
         Ok(access)
+    }
+
+    /// The role that called, before SQL ran as the owner.
+    pub fn caller(&self) -> pg_sys::Oid {
+        self.caller
     }
 
     pub fn knows_deprecation(&self) -> bool {
@@ -413,6 +516,11 @@ impl Access {
                 Requester::Agent(agent) => author == Some(agent),
                 Requester::Nobody => author.is_none() && !self.bound,
             }
+    }
+
+    /// What is over its time is for admins, though it may not be removed yet.
+    pub fn sees_what_is_over(&self) -> bool {
+        self.requester == Requester::Everything || self.is_admin()
     }
 
     pub fn is_admin(&self) -> bool {

@@ -39,6 +39,10 @@ impl Conditions {
         append(&mut self.args, value)
     }
 
+    pub fn arg_oid(&mut self, value: pgrx::pg_sys::Oid) -> Place {
+        append(&mut self.args, Arg::oid(value))
+    }
+
     pub fn push(&mut self, condition: impl std::fmt::Display) {
         use std::fmt::Write;
         if self.sql.is_empty() {
@@ -70,18 +74,25 @@ impl Conditions {
     /// The one rule of visibility: alive, in the project, and of a scope that lets the requester in.
     pub fn visible(&mut self, access: &Access, include_expired: bool) {
         self.in_scope(access);
+        self.alive(access, include_expired, "now()");
+    }
+
+    /// The part of the rule that time decides.
+    pub fn alive(&mut self, access: &Access, include_expired: bool, time: impl std::fmt::Display) {
         self.push("m.deleted_at IS NULL");
         if access.knows_deprecation() {
             self.push("NOT m.is_deprecated");
         }
         if !include_expired {
-            self.push("(m.expires_at IS NULL OR m.expires_at > now())");
+            self.push(format_args!(
+                "(m.expires_at IS NULL OR m.expires_at > {time})"
+            ));
         }
     }
 
     /// What is over its time is shown to admins only, though it may not be removed yet.
     pub fn not_over(&mut self, access: &Access) {
-        if access.requester != Requester::Everything && !access.is_admin() {
+        if !access.sees_what_is_over() {
             self.push("(m.expires_at IS NULL OR m.expires_at > now())");
         }
     }

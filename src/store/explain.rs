@@ -1,5 +1,6 @@
 //! What a search did, for those who wonder about an answer.
 
+use pgrx::datum::ToIsoString;
 use serde_json::{Value, json};
 
 use super::access::Call;
@@ -16,9 +17,13 @@ pub fn report(call: &Call, search: &Search) -> Value {
         .as_ref()
         .map(|statement| call.sql(|session| statement.explain(session)));
     let scanned = plan.as_ref().map(|plan| rows_scanned(&plan[0]["Plan"]));
-    json!({
+    let mut report = json!({
         "mode": search.mode.name(),
-        "path": arms.path.map_or("none", Path::name),
+        "path": match call.time {
+            None => arms.path.map_or("none", Path::name),
+            // No index knows the versions of a past time: all that match are compared.
+            Some(_) => "past",
+        },
         "population": arms.population,
         // Rows that were passed over are none of the business of somebody who may not see them.
         "rows_scanned": scanned.filter(|_| call.access.is_admin()),
@@ -40,7 +45,11 @@ pub fn report(call: &Call, search: &Search) -> Value {
         },
         "timings_ms": { "vector": arms.vector_ms, "text": arms.text_ms, "total": total_ms },
         "plan": plan.filter(|_| call.access.is_admin()).map(|plan| outline(&plan[0]["Plan"])),
-    })
+    });
+    if let Some(time) = call.time {
+        report["as_of"] = time.to_iso_string().into();
+    }
+    report
 }
 
 fn ranks(arms: &Arms, found: &[(u32, f64)], score: &str) -> Value {

@@ -5,6 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::access::Call;
 use super::conditions::Conditions;
 use super::memory::{self, Draft, Expiry};
+use super::past::{self, Which};
 use super::read::MASK;
 use super::update::{self, Change};
 use super::{aliases, erase, insert, resolve};
@@ -152,12 +153,17 @@ fn with_source(metadata: Option<Jsonb>, source: Option<&str>) -> Result<Option<J
 pub fn get(call: &Call, key: &str, namespace: &str) -> Option<String> {
     let key = aliases::resolve(call, key);
     let mut conditions = Conditions::default();
-    conditions.visible(&call.access, false);
+    let memories = past::memories(call, &mut conditions, Which::Live);
     conditions.equal("namespace", Some(namespace));
     conditions.equal("key", Some(&key));
     let sql = call.store.sql(&format!(
-        "SELECT CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END FROM @s@.memories m WHERE {}",
-        conditions.sql()
+        "SELECT CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END FROM {memories} WHERE {}{}",
+        conditions.sql(),
+        match call.time {
+            None => "",
+            // Of two transactions that set a key at once, the one that began first may have been the last one.
+            Some(_) => " ORDER BY m.created_at, m.id",
+        }
     ));
     call.sql(|session| {
         session
@@ -187,7 +193,7 @@ pub fn delete(call: &Call, key: &str, namespace: &str) -> Result<bool> {
 /// The live keys that begin with `prefix`, in order.
 pub fn list(call: &Call, prefix: Option<&str>, namespace: Option<&str>) -> Vec<Entry> {
     let mut conditions = Conditions::default();
-    conditions.visible(&call.access, false);
+    let memories = past::memories(call, &mut conditions, Which::Live);
     conditions.push("m.key IS NOT NULL");
     conditions.equal("namespace", namespace);
     if let Some(prefix) = prefix {
@@ -197,7 +203,7 @@ pub fn list(call: &Call, prefix: Option<&str>, namespace: Option<&str>) -> Vec<E
     let sql = call.store.sql(&format!(
         "SELECT m.key, CASE WHEN m.is_sensitive THEN '{MASK}' ELSE m.content END, m.metadata ->> 'source', m.is_sensitive, m.id, m.version,
                 m.namespace, m.metadata, m.created_at, m.updated_at, m.expires_at
-         FROM @s@.memories m WHERE {} ORDER BY m.key, m.namespace",
+         FROM {memories} WHERE {} ORDER BY m.key, m.namespace, m.created_at, m.id",
         conditions.sql()
     ));
     call.sql(|session| {

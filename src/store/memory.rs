@@ -4,6 +4,7 @@ use memory_core::text;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use super::access::{Access, Requester};
+use super::content_policy;
 use super::embedder::embedded_text;
 use super::learning::types;
 use super::open::Store;
@@ -92,6 +93,8 @@ impl Draft {
     /// Checks everything and fills in what was left out.
     pub fn complete(self, store: &Store, access: &Access) -> Result<NewMemory> {
         let content = check_content("content", self.content)?;
+        let screened = content_policy::screen("content", content, self.sensitive)?;
+        let content = screened.content;
         let on_duplicate = OnDuplicate::named(self.on_duplicate.as_deref().unwrap_or("return"))?;
         for (name, value) in [
             ("namespace", &self.namespace),
@@ -158,7 +161,8 @@ impl Draft {
                 content_hash: &content_hash,
             })
         });
-        let embedding = match self.embedding {
+        // The vector of a redacted text would still tell what it said.
+        let embedding = match self.embedding.filter(|_| !screened.redacted) {
             None if !self.sensitive => store.embedder.embed(
                 &embedded_text(self.key.as_deref(), &content),
                 store.dimensions,

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use super::access::Privilege;
 use super::open;
 use super::open::Store;
 use super::parameters::{Parameters, Wish};
+use super::past;
 use crate::pg::actor::{self, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
@@ -98,11 +100,25 @@ const MIGRATIONS: &[Migration] = &[
             column("memory_history", "error_pattern", "text", false),
         ],
     },
+    Migration {
+        number: SAFETY,
+        version: "2.0.0",
+        script: include_str!("../../sql/store/003_safety.sql"),
+        rules: include_str!("../../sql/store/003_rules.sql"),
+        tables: &[
+            table("memory_audit_seals", &["first_id", "root", "mac"]),
+            table("memory_import_lines", &["line_number", "line"]),
+            table("memory_maintenance_runs", &["operation", "report"]),
+        ],
+        columns: &[column("memories", "content_flags", "text[]", false)],
+    },
 ];
 
 pub const FIRST: i32 = 1;
 /// The migration that brings votes, deprecation and all that is built on them.
 pub const ACE: i32 = 2;
+/// The migration that brings seals, the inbox of imports and the record of maintenance.
+pub const SAFETY: i32 = 3;
 
 const fn table(name: &'static str, columns: &'static [&'static str]) -> Table {
     Table { name, columns }
@@ -120,6 +136,22 @@ const fn column(
         type_name,
         not_null,
     }
+}
+
+/// The scripts of the migrations a store of this one has had, in the order they run, with their placeholders.
+pub fn scripts(newest: i32) -> impl Iterator<Item = &'static str> {
+    MIGRATIONS
+        .iter()
+        .take_while(move |migration| migration.number <= newest)
+        .flat_map(|migration| [migration.script, migration.rules])
+}
+
+/// The statements of a script.
+pub fn statements(script: &str) -> impl Iterator<Item = &str> {
+    script
+        .split(";\n")
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
 }
 
 /// The names of the store's tables, in the order they came.
@@ -164,6 +196,14 @@ pub fn version_of(number: i32) -> String {
         )
 }
 
+/// The number of the migration that a store of this version has had last, `None` for a version this library does not know.
+pub fn number_of(version: &str) -> Option<i32> {
+    MIGRATIONS
+        .iter()
+        .find(|migration| migration.version == version)
+        .map(|migration| migration.number)
+}
+
 /// Makes the store, owned by the caller, unless it is there; whether it was made.
 pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
     let identity = identity::get()?;
@@ -173,6 +213,7 @@ pub fn init(wish: Wish) -> Result<(Rc<Store>, bool)> {
         return Ok((store, false));
     }
     let mut parameters = wish.parameters()?;
+    past::refuse(Privilege::Write)?;
     refuse_where_impossible(&identity)?;
     let caller = system::current_role();
     let _acting = actor::act(Actor {
@@ -233,6 +274,7 @@ fn adopt(session: &Session, identity: &Identity, parameters: &mut Parameters) ->
 /// that ran.
 pub fn migrate() -> Result<(i32, Vec<i32>)> {
     let store = open::find_whatever_its_state()?.ok_or_else(open::missing)?;
+    past::refuse(Privilege::Write)?;
     let caller = system::current_role();
     if !super::access::is_master(&store, caller) {
         return Err(Error::denied(
@@ -429,11 +471,7 @@ fn run(session: &Session, identity: &Identity, parameters: &Parameters, script: 
         .replace("@config@", &quoted_literal(&parameters.text_search_config))
         .replace("@m@", &parameters.hnsw_m.to_string())
         .replace("@ef@", &parameters.hnsw_ef_construction.to_string());
-    for statement in script
-        .split(";\n")
-        .map(str::trim)
-        .filter(|statement| !statement.is_empty())
-    {
+    for statement in statements(&script) {
         session.once(statement);
     }
 }

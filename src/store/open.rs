@@ -27,6 +27,8 @@ pub struct Store {
     pub config: pg_sys::Oid,
     /// Number of the newest migration that was applied.
     pub migration: i32,
+    /// Whether memories has an index that finds neighbours.
+    pub has_vector_index: bool,
     /// What of the store's rules is not there, empty when all is.
     missing: String,
 }
@@ -58,14 +60,20 @@ impl Store {
         self.migration >= migrate::ACE
     }
 
-    /// What came with 1.1.0 needs a store of 1.1.0.
-    pub fn require_ace(&self) -> Result<()> {
-        if self.has_ace() {
+    /// Whether memories can be flagged and audit rows sealed.
+    pub fn has_safety(&self) -> bool {
+        self.migration >= migrate::SAFETY
+    }
+
+    /// What came with a migration needs a store that has it.
+    pub fn require(&self, migration: i32) -> Result<()> {
+        if self.migration >= migration {
             return Ok(());
         }
         let is = migrate::version_of(self.migration);
+        let needs = migrate::version_of(migration);
         Err(Error::state(format!(
-            "the memory store is at version {is}, this function needs 1.1.0"
+            "the memory store is at version {is}, this function needs {needs}"
         ))
         .hint("Run SELECT memory_migrate() as the owner of the memories; it rewrites no row."))
     }
@@ -108,6 +116,14 @@ pub fn open_if_present() -> Result<Option<Rc<Store>>> {
 pub fn is_memories(table: pg_sys::Oid) -> Result<bool> {
     let identity = identity::get()?;
     Ok(identity::table(&identity, c"memories") == Some(table))
+}
+
+/// The store whatever of its rules is missing, for those who look for that.
+pub fn open_to_inspect() -> Result<Rc<Store>> {
+    match find_whatever_its_state()? {
+        Some(store) => fits(&store).map(|()| store),
+        None => open(),
+    }
 }
 
 /// The store whatever its version, for those who report it.
@@ -185,6 +201,13 @@ const MISSING: &str = "SELECT string_agg(what, ', ') FROM (
         SELECT 'trigger ' || name FROM unnest(ARRAY['memory_before_write', 'memory_after_change', 'memory_after_delete']) AS name
         WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgname = name)) AS missing (what)";
 
+/// An index whose order is that of the search's distance, over all rows. Its name and its parameters are its owner's.
+const VECTOR_INDEX: &str = "SELECT EXISTS (
+        SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+               JOIN pg_attribute t ON t.attrelid = i.indrelid AND t.attnum = i.indkey[0] JOIN pg_opclass o ON o.oid = i.indclass[0]
+        WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.amname = 'hnsw' AND t.attname = 'embedding'
+              AND o.opcname = 'vector_cosine_ops')";
+
 fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> {
     for table in [c"memory_models", c"memory_migrations"] {
         if identity::table(&identity, table).is_none() {
@@ -201,7 +224,7 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
     let _owner = AsOwner::enter(owner);
     let schema = &identity.schema;
     // Not a read-only call: that would not see a store made earlier in this very statement.
-    let (model, migration, missing) = spi::connect(|session| {
+    let (model, migration, missing, has_vector_index) = spi::connect(|session| {
         let sql = format!(
             "SELECT name, embedder, dimensions, text_search_config FROM {schema}.memory_models WHERE active"
         );
@@ -217,7 +240,10 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
         let sql = format!("SELECT max(number) FROM {schema}.memory_migrations");
         let migration = session.write(&sql, &[]).get::<i32>(0, 1);
         let missing: Option<String> = session.write(MISSING, &[Arg::oid(memories)]).get(0, 1);
-        (model, migration, missing)
+        let indexed = session
+            .write(VECTOR_INDEX, &[Arg::oid(memories)])
+            .required(0, 1);
+        (model, migration, missing, indexed)
     });
     if (model.is_none() || migration.is_none()) && system::sees_one_snapshot() {
         return Err(Error::version_conflict(
@@ -251,6 +277,7 @@ fn load(identity: Rc<Identity>, memories: pg_sys::Oid) -> Result<Option<Store>> 
         text_search_config,
         config,
         migration,
+        has_vector_index,
         missing: missing.unwrap_or_default(),
         identity: identity.clone(),
     }))

@@ -56,19 +56,7 @@ impl Wish {
                 .unwrap_or(default.hnsw_ef_construction),
         };
         within("dimensions", parameters.dimensions, 1, 2000)?;
-        within("hnsw_m", parameters.hnsw_m, 2, 100)?;
-        within(
-            "hnsw_ef_construction",
-            parameters.hnsw_ef_construction,
-            4,
-            1000,
-        )?;
-        if parameters.hnsw_ef_construction < 2 * parameters.hnsw_m {
-            return Err(Error::argument(format!(
-                "hnsw_ef_construction is {}, expected at least twice hnsw_m, which is {}",
-                parameters.hnsw_ef_construction, parameters.hnsw_m
-            )));
-        }
+        check_hnsw("hnsw_", parameters.hnsw_m, parameters.hnsw_ef_construction)?;
         let Some(config) = system::text_search_config(&parameters.text_search_config) else {
             return Err(Error::argument(format!(
                 "unknown text search configuration {:?}",
@@ -127,7 +115,20 @@ impl Wish {
     }
 }
 
-fn within(argument: &str, value: i32, least: i32, most: i32) -> Result<()> {
+/// The parameters of the vector index, whose arguments have this prefix.
+pub fn check_hnsw(prefix: &str, m: i32, ef_construction: i32) -> Result<()> {
+    within(&format!("{prefix}m"), m, 2, 100)?;
+    let name = format!("{prefix}ef_construction");
+    within(&name, ef_construction, 4, 1000)?;
+    if ef_construction < 2 * m {
+        return Err(Error::argument(format!(
+            "{name} is {ef_construction}, expected at least twice {prefix}m, which is {m}"
+        )));
+    }
+    Ok(())
+}
+
+pub fn within(argument: &str, value: i32, least: i32, most: i32) -> Result<()> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -136,7 +137,8 @@ fn within(argument: &str, value: i32, least: i32, most: i32) -> Result<()> {
     )))
 }
 
-fn hnsw_options(store: &Store) -> (String, String) {
+/// m and ef_construction of the vector index, the default ones where it is not there.
+pub fn hnsw_options(store: &Store) -> (String, String) {
     let _owner = store.as_owner();
     spi::connect(|session| {
         let sql = "SELECT max(o.option_value) FILTER (WHERE o.option_name = 'm'), max(o.option_value) FILTER (WHERE o.option_name = 'ef_construction')

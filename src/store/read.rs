@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::access::Call;
 use super::conditions::{Conditions, Filters};
+use super::past::{self, Which};
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::pg::spi::{Planning, Rows};
@@ -68,10 +69,10 @@ fn memory(rows: &Rows<'_>, row: usize) -> Memory {
 
 pub fn get(call: &Call, id: &str) -> Option<Memory> {
     let mut conditions = Conditions::default();
+    let memories = past::memories(call, &mut conditions, Which::Live);
     conditions.equal("id", Some(id));
-    conditions.visible(&call.access, false);
     let sql = call.store.sql(&format!(
-        "SELECT {} FROM @s@.memories m WHERE {}",
+        "SELECT {} FROM {memories} WHERE {}",
         columns(),
         conditions.sql()
     ));
@@ -117,7 +118,7 @@ pub fn list(
         Order::Oldest => (">", "ASC"),
     };
     let mut conditions = Conditions::default();
-    conditions.visible(&call.access, include_expired);
+    let memories = past::memories(call, &mut conditions, Which::live(include_expired));
     filters.apply(&mut conditions)?;
     if let Some(after) = page.after {
         let created_at = created_at(call, after)?;
@@ -127,7 +128,7 @@ pub fn list(
         ));
     }
     let sql = call.store.sql(&format!(
-        "SELECT {} FROM @s@.memories m WHERE {} ORDER BY m.created_at {direction}, m.id {direction} LIMIT {}",
+        "SELECT {} FROM {memories} WHERE {} ORDER BY m.created_at {direction}, m.id {direction} LIMIT {}",
         columns(),
         conditions.sql(),
         page.size
@@ -141,10 +142,10 @@ pub fn list(
 /// When the memory that ended the page before was made. It may have expired or been deleted since: paging goes on.
 fn created_at(call: &Call, id: &str) -> Result<TimestampWithTimeZone> {
     let mut conditions = Conditions::default();
-    conditions.in_scope(&call.access);
+    let memories = past::memories(call, &mut conditions, Which::Any);
     conditions.equal("id", Some(id));
     let sql = call.store.sql(&format!(
-        "SELECT m.created_at FROM @s@.memories m WHERE {}",
+        "SELECT m.created_at FROM {memories} WHERE {}",
         conditions.sql()
     ));
     call.sql(|session| {
@@ -163,10 +164,10 @@ fn created_at(call: &Call, id: &str) -> Result<TimestampWithTimeZone> {
 
 pub fn count(call: &Call, filters: Filters<'_>, include_expired: bool) -> Result<i64> {
     let mut conditions = Conditions::default();
-    conditions.visible(&call.access, include_expired);
+    let memories = past::memories(call, &mut conditions, Which::live(include_expired));
     filters.apply(&mut conditions)?;
     let sql = call.store.sql(&format!(
-        "SELECT count(*) FROM @s@.memories m WHERE {}",
+        "SELECT count(*) FROM {memories} WHERE {}",
         conditions.sql()
     ));
     Ok(call.sql(|session| {

@@ -2,6 +2,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
+use super::content_policy;
 use super::embedder::embedded_text;
 use super::memory::{self, Identifying};
 use super::open::{self, Store};
@@ -67,9 +68,17 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     let Some(store) = store_of(change)? else {
         return Ok(());
     };
-    // The functions have checked theirs.
-    if actor::current().is_none() {
+    let actor = actor::current();
+    let restoring = actor.as_ref().is_some_and(|actor| actor.restoring);
+    // The functions have checked theirs; a backup is what somebody made of it.
+    if actor.is_none() || restoring {
         check_names(change)?;
+    }
+    if restoring {
+        return Ok(());
+    }
+    if store.has_safety() {
+        apply_policies(change)?;
     }
     if change.is_update() {
         if change.changed(c"id") || change.changed(c"project_id") {
@@ -107,7 +116,41 @@ fn check_names(change: &RowChange) -> Result<()> {
     Ok(())
 }
 
-const HASH_BYTES: usize = 32;
+/// Refuses or redacts what comes by plain SQL, and flags what is let in, whoever writes it.
+fn apply_policies(change: &mut RowChange) -> Result<()> {
+    if change.is_update() && !change.changed(c"content") && !change.changed(c"is_sensitive") {
+        return Ok(());
+    }
+    // An import brings the flags too; they hold unless somebody looks anew.
+    if actor::operation() == Some("import") && !content_policy::is_on() {
+        return Ok(());
+    }
+    let sensitive = change.new_value(c"is_sensitive").unwrap_or(false);
+    let mut flags = None;
+    if content_policy::is_on()
+        && let Some(mut content) = change.new_value::<String>(c"content")
+    {
+        if actor::current().is_none() {
+            let screened = content_policy::screen("content of a memory", content, sensitive)?;
+            content = screened.content;
+            if screened.redacted {
+                change.set(c"content", Some(content.clone()));
+                // The vector of a redacted text would still tell what it said.
+                change.set::<Vector>(c"embedding", None);
+                change.set::<Vec<u8>>(c"embedded_hash", None);
+                change.settle();
+            }
+        }
+        flags = content_policy::flags(&content, sensitive);
+    }
+    if flags.is_some() || !change.new_is_null(c"content_flags") {
+        change.set(c"content_flags", flags);
+    }
+    Ok(())
+}
+
+/// Length of a deduplication key, before what deprecation puts behind it.
+pub const HASH_BYTES: usize = 32;
 
 /// A deprecated memory keeps its deduplication key out of the way of a new memory of equal content: its id behind the hash
 /// makes it nobody else's key. When it is live again, so is its key.
@@ -180,6 +223,13 @@ fn embed(change: &mut RowChange, store: &Store) -> Result<()> {
         }
         return Ok(());
     }
+    // An import brings both, and says itself of which text the vector is.
+    if actor::operation() == Some("import")
+        && !change.new_is_null(c"embedding")
+        && !change.new_is_null(c"embedded_hash")
+    {
+        return Ok(());
+    }
     let updated = change.is_update();
     let text_changed = !updated
         || change.changed(c"content")
@@ -192,7 +242,7 @@ fn embed(change: &mut RowChange, store: &Store) -> Result<()> {
         && (!updated || change.changed(c"embedding") || hash_brought);
     if brought {
         // The functions have checked theirs.
-        if actor::current().is_none()
+        if actor::operation().is_none()
             && let Some(vector) = change.new_value::<Vector>(c"embedding")
         {
             memory::check_vector("embedding", &vector, store.dimensions)?;
@@ -228,7 +278,10 @@ fn content_hash(change: &RowChange) -> Vec<u8> {
 /// Keeps the version that ended.
 pub fn after_change(change: &RowChange) -> Result<()> {
     let actor = actor::current();
-    if actor.as_ref().is_some_and(|actor| actor.erasing) {
+    if actor
+        .as_ref()
+        .is_some_and(|actor| actor.erasing || actor.restoring)
+    {
         return Ok(());
     }
     let Some(store) = store_of(change)? else {

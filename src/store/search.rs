@@ -1,6 +1,7 @@
 //! Search: two arms find candidates, fusion ranks them, the best are fetched.
 
 mod arms;
+mod past_arms;
 mod path;
 mod population;
 mod rank;
@@ -14,6 +15,7 @@ use super::conditions::{Conditions, Filters};
 use super::embedder::Embedder;
 use super::learning::types::HalfLives;
 use super::memory;
+use super::past::{self, Which};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::hnsw::IndexScan;
@@ -96,6 +98,8 @@ pub struct Request<'a> {
     pub diversity: Option<f64>,
     /// Share of the votes' confidence in the score.
     pub effectiveness_weight: f64,
+    /// The counters of votes matter: for a past time they have to be counted anew.
+    pub votes: bool,
 }
 
 /// A checked request.
@@ -114,6 +118,8 @@ pub struct Search {
     /// How memories fade by their type, where they do.
     half_lives: Option<HalfLives>,
     conditions: Conditions,
+    /// The time of the memories that are searched and what to read them from, where that is not now.
+    past: Option<(TimestampWithTimeZone, String)>,
     /// The set that is searched has a size that can be known in advance, under this key.
     population_key: Option<population::Key>,
 }
@@ -187,20 +193,28 @@ impl Search {
             call.store.embedder,
         )?;
         let mut conditions = Conditions::default();
-        conditions.visible(&call.access, false);
+        let memories = match request.votes {
+            true => past::memories_with_votes(call, &mut conditions, Which::Live),
+            false => past::memories(call, &mut conditions, Which::Live),
+        };
         let required = query
             .as_deref()
             .map(|query| text_arm::required(query, call))
             .transpose()?
             .flatten();
+        let hide_flagged = guc::hide_flagged() && call.store.has_safety();
         let population_key = (!request.filters.is_selective() && required.is_none()).then(|| {
             population::key(
                 &call.access.project,
                 request.filters.namespace,
                 &call.access.requester,
+                hide_flagged,
             )
         });
         request.filters.apply(&mut conditions)?;
+        if hide_flagged {
+            conditions.push("m.content_flags IS NULL");
+        }
         if let Some(required) = required {
             let place = conditions.arg(required);
             conditions.push(format_args!(
@@ -230,6 +244,7 @@ impl Search {
             effectiveness_weight: request.effectiveness_weight,
             half_lives: (guc::decay() && call.store.has_ace()).then(|| HalfLives::of(call)),
             conditions,
+            past: call.time.map(|time| (time, memories.into_owned())),
             population_key,
         })
     }
@@ -265,6 +280,7 @@ impl Search {
     /// Finds the memories.
     pub fn run(&self, call: &Call) -> Vec<Hit> {
         if self.is_nearest_only()
+            && self.past.is_none()
             && let Some(embedding) = &self.embedding
         {
             return rank::nearest(

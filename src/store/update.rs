@@ -3,6 +3,7 @@
 
 use super::access::Call;
 use super::conditions::Conditions;
+use super::content_policy;
 use super::events;
 use super::memory::{self, Expiry, Identifying};
 use super::resolve;
@@ -201,10 +202,14 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         Some(patch) => Some(Jsonb::parse(&merge_patch(&row.metadata.text(), patch)?)),
         None => None,
     };
-    let content = match change.content {
-        Some(content) => Some(memory::check_content("content", Some(content))?),
-        None => None,
-    };
+    let (mut content, mut embedding) = (None, change.embedding);
+    if let Some(given) = change.content {
+        let given = memory::check_content("content", Some(given))?;
+        let screened = content_policy::screen("content", given, sensitive)?;
+        // The vector of a redacted text would still tell what it said.
+        embedding = embedding.filter(|_| !screened.redacted);
+        content = Some(screened.content);
+    }
     let content_hash = match &content {
         Some(content) => memory_core::text::content_hash(content),
         None => row.content_hash.as_slice().try_into().unwrap_or_default(),
@@ -246,7 +251,7 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
             scope.as_str().into(),
             shared.into(),
             sensitive.into(),
-            Arg::vector(change.embedding.as_ref(), call.store.identity.vector_type),
+            Arg::vector(embedding.as_ref(), call.store.identity.vector_type),
             content_hash.as_slice().into(),
         ],
     );

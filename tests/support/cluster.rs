@@ -300,6 +300,16 @@ impl Cluster {
         command
     }
 
+    /// What client programs read from their environment to reach a database of this cluster.
+    pub fn environment(&self, database: &str) -> [(&'static str, String); 4] {
+        [
+            ("PGHOST", self.socket().to_owned()),
+            ("PGPORT", PORT.to_owned()),
+            ("PGUSER", "postgres".to_owned()),
+            ("PGDATABASE", database.to_owned()),
+        ]
+    }
+
     /// Waits until the server accepts connections (again).
     pub fn wait_ready(&self) {
         wait_until(

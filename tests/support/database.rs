@@ -76,7 +76,8 @@ pub fn store_tables(client: &mut Client) -> Vec<String> {
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_extension e ON e.extname = 'memory_ext' AND e.extnamespace = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND c.relname IN ('memories', 'memory_history', 'memory_events', 'memory_usage', 'memory_models',
                'embedding_cache', 'memory_grants', 'memory_key_aliases', 'memory_migrations', 'vote_history', 'vote_changes',
-               'session_progress', 'feature_tracker', 'memory_runs', 'memory_types')
+               'session_progress', 'feature_tracker', 'memory_runs', 'memory_types',
+               'memory_audit_seals', 'memory_import_lines', 'memory_maintenance_runs')
          ORDER BY c.relname",
         &[],
     )

@@ -10,17 +10,22 @@
 
 pub mod ace;
 pub mod agents;
+pub mod backup;
 pub mod calls;
 pub mod cases;
 pub mod catalog;
 mod cluster;
 mod database;
+pub mod integrity;
+pub mod markdown;
 mod random;
 mod refusal;
 pub mod release;
 mod rows;
+pub mod safety;
 mod server;
 mod shared;
+pub mod transfer;
 pub mod votes;
 mod wait;
 

@@ -47,10 +47,20 @@ pub(super) fn is_normal(text: &str) -> bool {
         && number(17, 19) < 60
 }
 
-/// A number of seconds since 1970, in the same form.
+/// A number of microseconds since 1970 (UTC, without leap seconds), in the same form. `None`
+/// outside of the years 1 to 9999.
+pub fn of_unix_micros(micros: i64) -> Option<String> {
+    since_1970(SignedDuration::from_micros(micros))
+}
+
+/// The same of seconds.
 pub(super) fn of_epoch_seconds(seconds: i64) -> Option<String> {
+    since_1970(SignedDuration::from_secs(seconds))
+}
+
+fn since_1970(time: SignedDuration) -> Option<String> {
     let time = DateTime::constant(1970, 1, 1, 0, 0, 0, 0)
-        .checked_add(SignedDuration::from_secs(seconds))
+        .checked_add(time)
         .ok()?;
     format(time)
 }

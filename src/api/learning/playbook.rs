@@ -8,8 +8,7 @@ use crate::pg::json::Jsonb;
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::learning::playbook::{self, Question};
-use crate::store::learning::playbook_past;
-use crate::store::{Call, Privilege};
+use crate::store::{Call, migrate};
 
 /// What agents have learned about a kind of task, best first.
 ///
@@ -17,7 +16,7 @@ use crate::store::{Call, Privilege};
 /// standard deviation of Beta(helpful + 1, harmful + 1)); memory_ext.effectiveness_weight is its share. Without query and embedding
 /// confidence alone decides. k is 1..10000; k rows are returned whenever k match. memory_types is strategy and reflection unless said
 /// otherwise; task_type keeps what metadata.task_type says is for another kind of task out; min_effectiveness is -1..1. as_of shows the
-/// playbook of a past time, with the contents and votes of then. Errors: 22023, 42501, 55000.
+/// playbook of a past time, with the contents and votes of then; left out, memory_ext.as_of does. Errors: 22023, 42501, 55000.
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::too_many_arguments)]
 fn memory_playbook(
@@ -57,7 +56,8 @@ fn memory_playbook(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let at = as_of.map(|time| ("as_of", time));
+    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, at)?;
     let question = Question {
         query,
         embedding,
@@ -72,10 +72,7 @@ fn memory_playbook(
             ..Filters::default()
         },
     };
-    let entries = match as_of {
-        Some(time) => playbook_past::at(&call, question, time)?,
-        None => playbook::today(&call, question)?,
-    };
+    let entries = playbook::best(&call, question)?;
     Ok(TableIterator::new(entries.into_iter().map(|entry| {
         (
             entry.id,

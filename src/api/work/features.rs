@@ -7,7 +7,7 @@ use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::work::features::{self, Change, Draft, Feature, Filters};
-use crate::store::{Call, Privilege};
+use crate::store::{Call, Privilege, migrate};
 
 /// Adds a feature to the project, not_started, and returns its row.
 ///
@@ -93,7 +93,7 @@ fn memory_feature_get(
     >,
 > {
     let feature_id = required("feature_id", feature_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
     let row = features::get(&call, feature_id)?;
     Ok(TableIterator::new(row.into_iter().map(feature_row)))
 }
@@ -134,7 +134,7 @@ fn memory_feature_list(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
     let filters = Filters {
         status,
         category,

@@ -7,7 +7,7 @@ use crate::api::arguments::{required, strings};
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::work::runs::{self, Completion, Run, Start};
-use crate::store::{Call, Privilege};
+use crate::store::{Call, Privilege, migrate};
 
 type RunRow = (
     String,
@@ -173,7 +173,7 @@ fn memory_run_get(
     >,
 > {
     let run_id = required("run_id", run_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
     Ok(TableIterator::new(
         runs::get(&call, run_id)?.into_iter().map(run_row),
     ))

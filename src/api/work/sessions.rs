@@ -7,7 +7,7 @@ use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::work::sessions::{self, Change, WorkSession};
-use crate::store::{Call, Privilege};
+use crate::store::{Call, Privilege, migrate};
 
 /// Begins a session, active, of this agent (of everybody, without one), and returns its row.
 ///
@@ -81,7 +81,7 @@ fn memory_session_get(
     >,
 > {
     let session_id = required("session_id", session_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
     let row = sessions::get(&call, session_id)?;
     Ok(TableIterator::new(row.into_iter().map(session_row)))
 }
@@ -117,7 +117,7 @@ fn memory_session_list(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
     let rows = sessions::list(&call, status, page_size.unwrap_or(50))?;
     Ok(TableIterator::new(rows.into_iter().map(session_row)))
 }

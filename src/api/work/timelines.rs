@@ -9,7 +9,7 @@ use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
 use crate::store::conditions::Filters;
 use crate::store::read::{Order, Page};
-use crate::store::{Call, Privilege, memory, read};
+use crate::store::{Call, memory, migrate, read};
 
 /// What happened in a session, oldest first, a page at a time.
 ///
@@ -55,7 +55,7 @@ fn memory_timeline(
 > {
     let session_id = required("session_id", session_id)?;
     memory::check_name("session_id", session_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
     let filters = Filters {
         session_id: Some(session_id),
         namespace,
@@ -117,7 +117,7 @@ fn memory_entity_facts(
 > {
     let entity_id = required("entity_id", entity_id)?;
     memory::check_name("entity_id", entity_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
     let filters = Filters {
         entity_id: Some(entity_id),
         namespace,

@@ -5,7 +5,6 @@ pub mod delta;
 pub mod deprecate;
 pub mod duplicates;
 pub mod playbook;
-pub mod playbook_past;
 pub mod reflect;
 pub mod types;
 pub mod votes;

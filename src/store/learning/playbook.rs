@@ -1,4 +1,4 @@
-//! The playbook: what agents have learned, best first by relevance and by what votes say of it.
+//! The playbook: what agents have learned, best first by relevance and by what votes say of it; of now or of a past time.
 
 use pgrx::datum::TimestampWithTimeZone;
 
@@ -9,6 +9,7 @@ use crate::pg::spi::{Planning, Rows};
 use crate::pg::vector::Vector;
 use crate::store::access::Call;
 use crate::store::conditions::{Conditions, Filters};
+use crate::store::past::{self, Which};
 use crate::store::search::{self, Request, Search};
 
 /// What a caller asks for.
@@ -36,8 +37,8 @@ pub struct Entry {
     pub created_at: TimestampWithTimeZone,
 }
 
-/// The k best entries of today.
-pub fn today(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
+/// The k best entries.
+pub fn best(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
     let asked = question.embedding.is_some()
         || question
             .query
@@ -51,6 +52,7 @@ pub fn today(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
         embedding: question.embedding,
         filters: question.filters,
         effectiveness_weight: guc::effectiveness_weight(),
+        votes: true,
         ..Request::default()
     };
     let hits = Search::new(call, request)?.run(call);
@@ -75,7 +77,7 @@ pub fn today(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
         .collect())
 }
 
-pub fn check_k(k: i32) -> Result<()> {
+fn check_k(k: i32) -> Result<()> {
     if (1..=search::LARGEST_K).contains(&k) {
         return Ok(());
     }
@@ -92,7 +94,7 @@ pub fn confidence_sql(helpful: &str, harmful: &str) -> String {
 }
 
 /// What is left of a weight at `now`: types::HalfLives::decay, in SQL, of the alias `m`.
-pub fn decay_sql(now: impl std::fmt::Display) -> String {
+fn decay_sql(now: impl std::fmt::Display) -> String {
     let age = format!("greatest(extract(epoch FROM {now} - m.created_at)::float8 / 86400, 0)");
     let half_life = "(SELECT CASE WHEN t.memory_type IS NULL THEN s.half_life_days ELSE t.half_life_days END
                       FROM (SELECT max(half_life_days) AS half_life_days FROM @s@.memory_types WHERE memory_type = 'standard') s
@@ -104,22 +106,42 @@ pub fn decay_sql(now: impl std::fmt::Display) -> String {
 fn by_votes(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
     check_k(question.k)?;
     let mut conditions = Conditions::default();
-    conditions.visible(&call.access, false);
+    let memories = past::memories_with_votes(call, &mut conditions, Which::Live);
     question.filters.apply(&mut conditions)?;
+    if guc::hide_flagged() && call.store.has_safety() {
+        conditions.push("m.content_flags IS NULL");
+    }
     let mut score = confidence_sql("m.bullet_helpful", "m.bullet_harmful");
     if guc::decay() {
-        score = format!("{score} * {}", decay_sql("now()"));
+        let decay = match call.time {
+            None => decay_sql("now()"),
+            Some(time) => decay_sql(conditions.arg(time)),
+        };
+        score = format!("{score} * {decay}");
     }
-    let sql = call.store.sql(&format!(
-        "SELECT m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END, m.memory_type, b.score, NULL::float8, m.bullet_helpful,
-                m.bullet_harmful, m.error_pattern, m.agent_id, m.namespace, m.metadata, m.created_at
-         FROM (SELECT m.id, m.created_at, {score} AS score FROM @s@.memories m WHERE {}
-               ORDER BY score DESC, m.created_at DESC, m.id LIMIT {}) b
-         JOIN @s@.memories m ON m.id = b.id AND m.project_id = $1
-         ORDER BY b.score DESC, b.created_at DESC, b.id",
-        conditions.sql(),
-        question.k
-    ));
+    let columns = |score: &str| {
+        format!(
+            "m.id, CASE WHEN m.is_sensitive THEN '***' ELSE m.content END, m.memory_type, {score}, NULL::float8, m.bullet_helpful,
+             m.bullet_harmful, m.error_pattern, m.agent_id, m.namespace, m.metadata, m.created_at"
+        )
+    };
+    let (conditions_sql, k) = (conditions.sql(), question.k);
+    let sql = match call.time {
+        // Only ids go through the sort.
+        None => format!(
+            "SELECT {} FROM (SELECT m.id, m.created_at, {score} AS score FROM {memories} WHERE {conditions_sql}
+                   ORDER BY score DESC, m.created_at DESC, m.id LIMIT {k}) b
+             JOIN @s@.memories m ON m.id = b.id AND m.project_id = $1
+             ORDER BY b.score DESC, b.created_at DESC, b.id",
+            columns("b.score")
+        ),
+        Some(_) => format!(
+            "SELECT {} FROM (SELECT m.*, {score} AS score FROM {memories} WHERE {conditions_sql}) m
+             ORDER BY m.score DESC, m.created_at DESC, m.id LIMIT {k}",
+            columns("m.score")
+        ),
+    };
+    let sql = call.store.sql(&sql);
     Ok(call.sql(|session| {
         let rows = session.read(&sql, Planning::Custom, &conditions.args);
         (0..rows.len()).map(|row| entry(&rows, row)).collect()
@@ -127,7 +149,7 @@ fn by_votes(call: &Call, question: Question<'_>) -> Result<Vec<Entry>> {
 }
 
 /// id, content, memory_type, score, relevance, helpful, harmful, error_pattern, agent_id, namespace, metadata, created_at.
-pub fn entry(rows: &Rows<'_>, row: usize) -> Entry {
+fn entry(rows: &Rows<'_>, row: usize) -> Entry {
     let (helpful, harmful): (i32, i32) = (rows.required(row, 6), rows.required(row, 7));
     let votes = (helpful.unsigned_abs(), harmful.unsigned_abs());
     Entry {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::path::Path;
-use super::{Hit, Mode, Search, text_arm, vector_arm};
+use super::{Hit, Mode, Search, past_arms, text_arm, vector_arm};
 use crate::store::access::Call;
 
 /// What was found before ranking.
@@ -71,13 +71,13 @@ impl Arms {
 
 /// Gives every id one number.
 #[derive(Default)]
-struct Numbers {
-    ids: Vec<String>,
+pub(super) struct Numbers {
+    pub(super) ids: Vec<String>,
     by_id: HashMap<String, u32>,
 }
 
 impl Numbers {
-    fn of(&mut self, id: String) -> u32 {
+    pub(super) fn of(&mut self, id: String) -> u32 {
         if let Some(&number) = self.by_id.get(&id) {
             return number;
         }
@@ -89,6 +89,9 @@ impl Numbers {
 }
 
 pub fn find(search: &Search, call: &Call) -> Arms {
+    if let Some((_, past)) = &search.past {
+        return past_arms::find(search, call, past);
+    }
     let mut numbers = Numbers::default();
     let mut arms = Arms::default();
     let fetch = search.fetch();
@@ -134,9 +137,15 @@ fn complete_similarities(
     if missing.is_empty() {
         return;
     }
-    let by_id: HashMap<String, f64> = vector_arm::similarities(call, embedding, missing)
+    let by_id = vector_arm::similarities(call, embedding, missing)
         .into_iter()
         .collect();
+    add_similarities(arms, numbers, &by_id);
+}
+
+/// Gives candidates that the vector arm did not find theirs.
+pub(super) fn add_similarities(arms: &mut Arms, numbers: &Numbers, by_id: &HashMap<String, f64>) {
+    let known = arms.vector.len();
     for (number, id) in numbers.ids.iter().enumerate().skip(known) {
         if let Some(&similarity) = by_id.get(id) {
             arms.vector.push((number as u32, similarity));

@@ -4,6 +4,7 @@
 //! the filter: to find m rows of a share s of the store it visits about m / s, so a small share is better compared directly.
 
 use crate::pg::guc::{self, VectorPath};
+use crate::pg::hnsw;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -64,9 +65,11 @@ fn visits(fetch: usize, share: f64) -> f64 {
 pub fn ef_search(fetch: usize, share: f64) -> u32 {
     const AT_ONCE: f64 = 0.5;
     guc::ef_search().unwrap_or_else(|| {
-        (AT_ONCE * visits(fetch, share))
+        let derived = (AT_ONCE * visits(fetch, share))
             .ceil()
-            .clamp(LEAST_EF, MOST_EF) as u32
+            .clamp(LEAST_EF, MOST_EF) as u32;
+        // Who has asked pgvector for more has his reasons.
+        hnsw::session_ef_search().map_or(derived, |ef_search| ef_search.max(derived))
     })
 }
 
@@ -85,12 +88,13 @@ pub fn exact_threshold(dimensions: usize, fetch: usize) -> u64 {
     })
 }
 
-/// `population` rows match, of `total` in the store.
-pub fn choose(dimensions: usize, fetch: usize, population: u64, total: u64) -> Path {
+/// `population` rows match, of `total` in the store, which has a vector `index` or, for the time being, none.
+pub fn choose(dimensions: usize, fetch: usize, population: u64, total: u64, index: bool) -> Path {
     match guc::vector_path() {
         VectorPath::Exact => return Path::Exact,
         VectorPath::Sketch => return Path::Sketch,
-        VectorPath::Hnsw => return Path::Hnsw,
+        VectorPath::Hnsw if index => return Path::Hnsw,
+        VectorPath::Hnsw => return Path::Exact,
         VectorPath::Auto => {}
     }
     if population <= exact_threshold(dimensions, fetch) {
@@ -101,7 +105,7 @@ pub fn choose(dimensions: usize, fetch: usize, population: u64, total: u64) -> P
     let visits = visits(fetch, share).max(LEAST_EF);
     let hnsw = HNSW_START + visits * HNSW_VISIT;
     // The candidate list cannot grow any more: a share so small that it would have to is searched otherwise.
-    if hnsw < sketch && visits <= MOST_EF {
+    if index && hnsw < sketch && visits <= MOST_EF {
         Path::Hnsw
     } else {
         Path::Sketch

@@ -31,9 +31,14 @@ pub struct Population {
 /// the size of one for that of the other.
 pub type Key = u64;
 
-pub fn key(project: &str, namespace: Option<&str>, requester: &Requester) -> Key {
+pub fn key(
+    project: &str,
+    namespace: Option<&str>,
+    requester: &Requester,
+    hide_flagged: bool,
+) -> Key {
     let mut hasher = std::hash::DefaultHasher::new();
-    (project, namespace, requester).hash(&mut hasher);
+    (project, namespace, requester, hide_flagged).hash(&mut hasher);
     hasher.finish()
 }
 

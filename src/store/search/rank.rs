@@ -1,16 +1,18 @@
 //! From candidates to the answer: fusion, recency and importance, diversity, and the rows themselves.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use memory_core::rank::{self, fuse};
 
 use super::arms::Arms;
 use super::vector_arm::Nearest;
-use super::{Fusion, Hit, LARGEST_DIVERSE, Mode, Search};
+use super::{Fusion, Hit, LARGEST_DIVERSE, Mode, Search, past_arms};
 use crate::pg::spi::{Planning, Rows};
 use crate::pg::system;
 use crate::pg::vector::Vector;
 use crate::store::access::Call;
+use crate::store::conditions;
 
 pub fn hits(search: &Search, call: &Call, arms: &mut Arms) -> Vec<Hit> {
     let mut scored = fused(search, arms);
@@ -23,7 +25,7 @@ pub fn hits(search: &Search, call: &Call, arms: &mut Arms) -> Vec<Hit> {
     if !search.reranks() {
         scored.truncate(search.k);
     }
-    let mut rows = fetch(call, arms, &scored);
+    let mut rows = fetch(search, call, arms, &scored);
     if search.boosts() {
         for hit in &mut rows {
             hit.score = boosted(search, hit);
@@ -100,7 +102,11 @@ fn boosted(search: &Search, hit: &Hit) -> f64 {
     let mix = |score: f64, other: f64, share: f64| score * (1.0 - share) + other * share;
     let mut score = mix(hit.score, hit.confidence(), search.effectiveness_weight);
     score = mix(score, f64::from(hit.importance), search.importance_weight);
-    let age_micros = system::now().into_inner() - hit.created_at.into_inner();
+    let now = match &search.past {
+        None => system::now(),
+        Some((time, _)) => *time,
+    };
+    let age_micros = now.into_inner() - hit.created_at.into_inner();
     let age_seconds = age_micros as f64 / 1e6;
     if let Some(half_life) = search.recency_half_life_seconds {
         score *= rank::recency(age_seconds, half_life);
@@ -142,28 +148,42 @@ pub fn columns(call: &Call) -> &'static str {
     }
 }
 
-/// The rows, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's part of another index.
-fn fetch(call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
+/// Columns of the rows with these ids, by primary key: `id = ANY (...)` could be planned as a scan of the whole project's
+/// part of another index.
+fn rows_of(
+    search: &Search,
+    call: &Call,
+    columns: &str,
+    ids: Vec<String>,
+    take: impl FnOnce(&Rows<'_>),
+) {
+    let Some((_, past)) = &search.past else {
+        let sql = call.store.sql(&format!(
+            "SELECT {columns} FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1"
+        ));
+        let args = [call.project().into(), ids.into()];
+        return call.sql(|session| take(&session.read(&sql, Planning::Generic, &args)));
+    };
+    let mut args = search.conditions.args.clone();
+    let ids = conditions::append(&mut args, ids);
+    let sql = call.store.sql(&format!(
+        "SELECT {columns} FROM {past} WHERE {} AND m.id = ANY ({ids})",
+        search.conditions.sql()
+    ));
+    call.sql(|session| take(&session.read(&sql, Planning::Custom, &args)));
+}
+
+/// The rows of what was found.
+fn fetch(search: &Search, call: &Call, arms: &mut Arms, scored: &[(u32, f64)]) -> Vec<Hit> {
     let mut found = std::mem::take(&mut arms.rows);
     if found.is_empty() && !scored.is_empty() {
-        let sql = call.store.sql(&format!(
-            "SELECT {} FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
-            columns(call)
-        ));
         let ids: Vec<String> = scored
             .iter()
             .map(|(candidate, _)| arms.ids[*candidate as usize].clone())
             .collect();
-        found = call.sql(|session| {
-            let rows = session.read(
-                &sql,
-                Planning::Generic,
-                &[call.project().into(), ids.into()],
-            );
-            (0..rows.len())
-                .map(|row| hit(&rows, row))
-                .map(|hit| (hit.id.clone(), hit))
-                .collect()
+        rows_of(search, call, columns(call), ids, |rows| {
+            let hits = (0..rows.len()).map(|row| hit(rows, row));
+            found = hits.map(|hit| (hit.id.clone(), hit)).collect();
         });
     }
     scored
@@ -209,19 +229,24 @@ pub const COLUMN_COUNT: usize = 14;
 /// Maximal marginal relevance over the candidates' vectors. Its work grows with candidates times k, so both are bounded.
 fn diverse(search: &Search, call: &Call, mut rows: Vec<Hit>) -> Vec<Hit> {
     rows.truncate(LARGEST_DIVERSE);
-    let sql = call.store.sql(
-        "SELECT m.id, m.embedding FROM unnest($2) AS wanted (id) JOIN @s@.memories m ON m.id = wanted.id AND m.project_id = $1",
-    );
     let ids: Vec<String> = rows.iter().map(|hit| hit.id.clone()).collect();
-    let vectors: HashMap<String, Vector> = call.sql(|session| {
-        let found = session.read(
-            &sql,
-            Planning::Generic,
-            &[call.project().into(), ids.into()],
-        );
-        (0..found.len())
-            .filter_map(|row| Some((found.get(row, 1)?, found.get(row, 2)?)))
-            .collect()
+    let columns = match &search.past {
+        None => "m.id, m.embedding".into(),
+        Some(_) => Cow::from(format!(
+            "m.id, m.embedding, {}",
+            past_arms::text_columns(call)
+        )),
+    };
+    let mut vectors: HashMap<String, Vector> = HashMap::new();
+    rows_of(search, call, &columns, ids, |found| {
+        // Of now there are two columns only, and nothing to make a vector of.
+        let vector = |row| {
+            let kept: Option<Vector> = found.get(row, 2);
+            kept.or_else(|| past_arms::embed(call, found, row, 3))
+        };
+        vectors = (0..found.len())
+            .filter_map(|row| Some((found.get(row, 1)?, vector(row)?)))
+            .collect();
     });
     let relevance: Vec<f64> = rows.iter().map(|hit| hit.score).collect();
     let vectors: Vec<Option<&[f32]>> = rows

@@ -30,10 +30,10 @@ pub struct Best {
 }
 
 /// What was noted of a match.
-struct Match {
-    id: String,
-    frequencies: Vec<u16>,
-    length: u32,
+pub(super) struct Match {
+    pub id: String,
+    pub frequencies: Vec<u16>,
+    pub length: u32,
 }
 
 /// The `fetch` best matches, and the score of each of `also` that is a match.
@@ -76,7 +76,7 @@ pub fn best(search: &Search, call: &Call, query: &str, fetch: usize, also: &[Str
     }
 }
 
-fn ranked(
+pub(super) fn ranked(
     matches: Vec<Match>,
     terms: &Terms,
     population: population::Population,
@@ -157,15 +157,15 @@ pub fn required(text: &str, call: &Call) -> Result<Option<String>> {
 }
 
 /// A query's words as PostgreSQL's text search sees them, those of its phrases too.
-struct Terms {
+pub(super) struct Terms {
     /// Any of the words.
     tsquery: String,
-    lexemes: Vec<String>,
+    pub lexemes: Vec<String>,
 }
 
 impl Terms {
     /// `None` when nothing is left to look for: stop words only.
-    fn of(text: &str, call: &Call) -> Option<Terms> {
+    pub fn of(text: &str, call: &Call) -> Option<Terms> {
         let mut parsed = query::parse(text);
         parsed.words.append(&mut parsed.phrases);
         let words: String = parsed

@@ -40,6 +40,7 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
             fetch,
             population.rows,
             population.total,
+            call.store.has_vector_index,
         );
         let share = population.rows as f64 / population.total.max(1) as f64;
         let shape = Shape {
@@ -287,5 +288,22 @@ pub fn similarities(call: &Call, embedding: &Vector, ids: Vec<String>) -> Vec<(S
             Arg::vector(Some(embedding), call.store.identity.vector_type),
         ];
         read(&session.read(&sql, Planning::Generic, &args), 2)
+    })
+}
+
+/// How far each of some vectors is from the query.
+pub fn distances(call: &Call, query: &Vector, vectors: &[Option<Vector>]) -> Vec<f64> {
+    let sql = call.store.sql(
+        "SELECT u.vector OPERATOR(@v@.<=>) $2 FROM unnest($1) WITH ORDINALITY AS u (vector, place) ORDER BY u.place",
+    );
+    let vector_type = call.store.identity.vector_type;
+    // A connection of their own: what they take is freed with it, and there may be very many of them.
+    call.sql(|session| {
+        let args = [
+            Arg::vectors(vectors, vector_type),
+            Arg::vector(Some(query), vector_type),
+        ];
+        let rows = session.read(&sql, Planning::Generic, &args);
+        (0..rows.len()).map(|row| rows.required(row, 1)).collect()
     })
 }

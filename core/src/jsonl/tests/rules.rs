@@ -206,13 +206,17 @@ fn votes_agree_with_the_counters() {
             vote("b", None, "helpful"),
         ]);
     });
+    assert_valid(|record| {
+        record.bullet_helpful = 2;
+        record.votes = Some(vec![vote("a", None, "helpful")]);
+    });
     assert_invalid(
         |record| {
-            record.bullet_helpful = 2;
-            record.votes = Some(vec![vote("a", None, "helpful")]);
+            record.bullet_helpful = 1;
+            record.votes = Some(vec![vote("a", None, "helpful"), vote("b", None, "helpful")]);
         },
         "bullet_helpful",
-        "bullet_helpful is 2, but there are 1 such votes",
+        "bullet_helpful is 1, but there are 2 such votes",
     );
     assert_invalid(
         |record| {

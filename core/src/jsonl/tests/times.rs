@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use crate::jsonl::timestamp::{end_of_day, normalise, of_epoch_seconds};
+use crate::jsonl::timestamp::{end_of_day, normalise, of_epoch_seconds, of_unix_micros};
 
 #[test]
 fn points_in_time() {
@@ -99,6 +99,16 @@ fn seconds_and_days() {
     );
     assert_eq!(of_epoch_seconds(i64::MAX), None);
     assert_eq!(of_epoch_seconds(i64::MIN), None);
+    assert_eq!(
+        of_unix_micros(1_716_200_000_000_001).as_deref(),
+        Some("2024-05-20T10:13:20.000001+00:00")
+    );
+    assert_eq!(
+        of_unix_micros(-1).as_deref(),
+        Some("1969-12-31T23:59:59.999999+00:00")
+    );
+    assert_eq!(of_unix_micros(i64::MAX), None);
+    assert_eq!(of_unix_micros(i64::MIN), None);
     assert_eq!(
         end_of_day("2030-01-31").as_deref(),
         Some("2030-02-01T00:00:00.000000+00:00")

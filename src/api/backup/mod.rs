@@ -1,0 +1,5 @@
+//! Encrypted backups.
+
+mod files;
+mod restore;
+mod stream;

@@ -1,0 +1,4 @@
+//! Memories out of the store and into it.
+
+mod export;
+mod import;

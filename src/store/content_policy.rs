@@ -1,0 +1,150 @@
+//! Content policies: what is looked for in a memory that is written, and what becomes of it.
+//!
+//! A secret memory is not looked at: it is protected already, and secrets belong in it.
+
+use memory_core::scan::{self, Category, Finding};
+
+use crate::pg::error::{Error, Result};
+use crate::pg::guc::{self, ContentPolicy};
+
+fn policy(category: Category) -> ContentPolicy {
+    match category {
+        Category::Pii => guc::pii_policy(),
+        Category::Secret => guc::secret_policy(),
+        Category::Injection => guc::injection_policy(),
+    }
+}
+
+/// Whether anything is looked for at all.
+pub fn is_on() -> bool {
+    Category::ALL
+        .iter()
+        .any(|&category| policy(category) != ContentPolicy::Allow)
+}
+
+fn under(findings: &[Finding], wanted: ContentPolicy) -> Vec<Finding> {
+    findings
+        .iter()
+        .copied()
+        .filter(|finding| policy(finding.category) == wanted)
+        .collect()
+}
+
+/// A content as the policies let it in.
+pub struct Screened {
+    pub content: String,
+    pub redacted: bool,
+}
+
+/// Refuses or redacts a content that is to be written.
+pub fn screen(argument: &str, content: String, sensitive: bool) -> Result<Screened> {
+    let as_it_is = |content| Screened {
+        content,
+        redacted: false,
+    };
+    if sensitive || !is_on() {
+        return Ok(as_it_is(content));
+    }
+    let findings = scan::scan(&content);
+    if let Some(refused) = under(&findings, ContentPolicy::Reject).first() {
+        return Err(Error::argument(format!(
+            "{argument} has {} in it ({}), which the policy {} rejects",
+            described(refused.category),
+            refused.kind,
+            setting_of(refused.category)
+        ))
+        .detail(format!(
+            "It stands at character {}.",
+            content[..refused.start].chars().count() + 1
+        ))
+        .hint("Leave it out, or store it as a sensitive memory. memory_scan() shows everything that is found."));
+    }
+    let redact = under(&findings, ContentPolicy::Redact);
+    if redact.is_empty() {
+        return Ok(as_it_is(content));
+    }
+    Ok(Screened {
+        content: scan::redact(&content, &redact),
+        redacted: true,
+    })
+}
+
+fn described(category: Category) -> &'static str {
+    match category {
+        Category::Pii => "personal data",
+        Category::Secret => "a secret",
+        Category::Injection => "instructions to a model",
+    }
+}
+
+fn setting_of(category: Category) -> &'static str {
+    match category {
+        Category::Pii => "memory_ext.pii_policy",
+        Category::Secret => "memory_ext.secret_policy",
+        Category::Injection => "memory_ext.injection_policy",
+    }
+}
+
+/// The kinds of finding that a content is to be flagged with, sorted.
+pub fn flags(content: &str, sensitive: bool) -> Option<Vec<String>> {
+    if sensitive || !is_on() {
+        return None;
+    }
+    let mut kinds: Vec<String> = under(&scan::scan(content), ContentPolicy::Flag)
+        .iter()
+        .map(|finding| format!("{}:{}", finding.category.name(), finding.kind))
+        .collect();
+    kinds.sort();
+    kinds.dedup();
+    (!kinds.is_empty()).then_some(kinds)
+}
+
+/// Everything that is found in a text, where, and what would become of it; never the found text itself.
+pub fn report(content: &str) -> serde_json::Value {
+    let findings = scan::scan(content);
+    let mut places = Places::of(content);
+    let listed: Vec<serde_json::Value> = findings
+        .iter()
+        .map(|finding| {
+            let start = places.character(finding.start);
+            serde_json::json!({
+                "category": finding.category.name(),
+                "kind": finding.kind,
+                "start": start + 1,
+                "length": content[finding.start..finding.end].chars().count(),
+                "confidence": finding.confidence.name(),
+                "policy": policy(finding.category).name(),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "findings": listed,
+        "redacted": scan::redact(content, &findings),
+    })
+}
+
+/// Character places of ascending byte offsets, counted once.
+struct Places<'a> {
+    content: &'a str,
+    byte: usize,
+    character: usize,
+}
+
+impl<'a> Places<'a> {
+    fn of(content: &'a str) -> Self {
+        Places {
+            content,
+            byte: 0,
+            character: 0,
+        }
+    }
+
+    fn character(&mut self, byte: usize) -> usize {
+        if byte >= self.byte {
+            self.character += self.content[self.byte..byte].chars().count();
+            self.byte = byte;
+            return self.character;
+        }
+        self.content[..byte].chars().count()
+    }
+}

@@ -1,0 +1,61 @@
+//! How far long work has come, for whoever waits for it.
+
+use std::time::{Duration, Instant};
+
+use crate::pg::system;
+
+const EVERY: Duration = Duration::from_secs(2);
+
+pub struct Progress {
+    what: &'static str,
+    total: i64,
+    started: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    /// Work on so many rows, or on an unknown number of them.
+    pub fn of(what: &'static str, total: i64) -> Self {
+        let now = Instant::now();
+        Progress {
+            what,
+            total,
+            started: now,
+            told: now,
+        }
+    }
+
+    /// A NOTICE now and then; to be called often.
+    pub fn at(&mut self, done: i64) {
+        if self.told.elapsed() >= EVERY {
+            self.told = Instant::now();
+            self.tell(done);
+        }
+    }
+
+    /// The last NOTICE.
+    pub fn done(self, done: i64) {
+        self.tell(done);
+    }
+
+    fn tell(&self, done: i64) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+        let total = self.total.max(done);
+        let share = if total > 0 {
+            done as f64 / total as f64
+        } else {
+            1.0
+        };
+        let rate = done as f64 / seconds;
+        let left = if done > 0 {
+            (total - done) as f64 / rate
+        } else {
+            0.0
+        };
+        system::notice(&format!(
+            "{}: {done} of {total} rows ({:.1} %), {rate:.0} rows a second, {left:.0} s remaining",
+            self.what,
+            100.0 * share,
+        ));
+    }
+}

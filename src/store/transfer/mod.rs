@@ -1,0 +1,15 @@
+//! Memories out of the store and into it, as text.
+
+pub mod export;
+pub mod import;
+pub mod inbox;
+pub mod source;
+
+mod batch;
+mod decide;
+mod existing;
+mod reader;
+mod refusal;
+mod rules;
+mod votes;
+mod write;
