@@ -23,6 +23,18 @@ fn cluster(checksums: bool) -> Cluster {
     cluster
 }
 
+/// Not every server comes with contrib.
+fn amcheck_is_there(cluster: &Cluster) -> bool {
+    let there = cluster.database().connect().one(
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
+        &[],
+    );
+    if !there {
+        eprintln!("skipped: this server has no amcheck");
+    }
+    there
+}
+
 /// Replaces these bytes, which have to be there once, in a relation's file.
 fn edit(cluster: &Cluster, file: &str, from: &[u8], to: &[u8]) {
     assert_eq!(from.len(), to.len());
@@ -140,6 +152,9 @@ fn mt_9_a_byte_of_a_text_is_found_whatever_it_becomes() {
 #[test]
 fn mt_9_a_bit_of_a_btree_page_is_found_by_amcheck() {
     let cluster = cluster(false);
+    if !amcheck_is_there(&cluster) {
+        return;
+    }
     // A key out of its order, and one that is still in order but that no row has.
     for (from, to) in [
         (&b"user-017"[..], &b"user-0\xb17"[..]),
@@ -183,6 +198,9 @@ fn mt_9_a_bit_of_a_btree_page_is_found_by_amcheck() {
 #[test]
 fn amcheck_that_the_owner_may_not_use_is_skipped() {
     let cluster = cluster(true);
+    if !amcheck_is_there(&cluster) {
+        return;
+    }
     cluster.role("keeper");
     let database = cluster.database();
     let mut superuser = database.connect();

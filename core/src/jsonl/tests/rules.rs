@@ -248,12 +248,17 @@ fn votes_agree_with_the_counters() {
         "votes[1].id",
         "votes[1].id is the id of an earlier vote",
     );
-    let line = r#"{"id":"1","content":"x","bullet_helpful":1,"votes":[]}"#;
+    // Votes that were only counted, before a system kept them.
+    assert_valid(|record| {
+        record.bullet_helpful = 1;
+        record.votes = Some(Vec::new());
+    });
+    let line = r#"{"id":"1","content":"x","bullet_helpful":0,"votes":[{"voter_agent_id":"a","vote":"helpful","created_at":"2026-01-01T00:00:00Z"}]}"#;
     assert_refused(
         line,
         ErrorKind::BadValue,
         Some("bullet_helpful"),
-        column(line, "1,\"votes"),
-        "bullet_helpful is 1, but there are 0 such votes",
+        column(line, "0,\"votes"),
+        "bullet_helpful is 0, but there are 1 such votes",
     );
 }
