@@ -23,5 +23,6 @@ compile_error!(
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::guc::define();
+    pg::shmem::register();
     pg::worker::register();
 }

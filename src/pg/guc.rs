@@ -78,6 +78,7 @@ static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static RECALL_CHECK_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -301,6 +302,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"memory_ext.recall_check_interval",
+        c"Time between two measurements of recall by the background worker.",
+        c"Each searches for 20 memories of the project that has the most, and compares with all its vectors; memory_metrics() tells the outcome. 0 means none.",
+        &RECALL_CHECK_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     GucRegistry::define_string_guc(
         c"memory_ext.backup_directory",
         c"Directory of the server that memory_backup and memory_restore work in.",
@@ -429,6 +440,16 @@ pub fn tombstone_retention() -> Option<i32> {
 /// Seconds, `None` when the worker does no maintenance.
 pub fn maintenance_interval() -> Option<i32> {
     Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// `None` when recall is not measured.
+pub fn recall_check_interval() -> Option<std::time::Duration> {
+    match RECALL_CHECK_INTERVAL.get() {
+        0 => None,
+        seconds => Some(std::time::Duration::from_secs(u64::from(
+            seconds.unsigned_abs(),
+        ))),
+    }
 }
 
 /// `None` when there is none.

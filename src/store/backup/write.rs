@@ -16,6 +16,7 @@ use crate::pg::files::{self, NewFile, Place};
 use crate::pg::spi::{self, Arg, Planning, Session};
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::{events, memory, migrate};
 
 /// What is asked for.
@@ -106,6 +107,8 @@ pub fn write<W: Write>(
     let header = header(call, wish, &tables, &columns);
     let randomness = Randomness::from(system::random::<{ Randomness::LEN }>());
     let mut writer = Writer::new(output, header.clone(), secret, randomness).map_err(failed)?;
+    let progress = Progress::of(Phase::Writing, 0);
+    let mut done = 0;
     for (table, columns) in tables.iter().zip(&columns) {
         let select = select(call, wish, table, columns);
         writer.start_section(table.name).map_err(failed)?;
@@ -113,6 +116,8 @@ pub fn write<W: Write>(
         let rows = copy::copy_out(&select, &mut |row| {
             block.extend_from_slice(row);
             block.push(b'\n');
+            done += 1;
+            progress.note(done);
             if block.len() >= BLOCK {
                 writer.rows(&block).map_err(failed)?;
                 block.clear();
