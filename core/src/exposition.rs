@@ -198,7 +198,8 @@ impl Family<'_> {
 }
 
 fn is_name(name: &str, colons: bool) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':');
+    let is_part =
+        |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':');
     !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() && name.bytes().all(is_part)
 }
 

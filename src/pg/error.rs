@@ -5,8 +5,8 @@
 
 use std::cell::Cell;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -339,7 +339,12 @@ pub fn counted() -> Option<Counted> {
         operations: operations
             .map(|(name, calls)| {
                 let ends = &calls.ends;
-                (*name, ends.ok.get(), ends.error.get(), calls.durations.get())
+                (
+                    *name,
+                    ends.ok.get(),
+                    ends.error.get(),
+                    calls.durations.get(),
+                )
             })
             .filter(|(_, ok, error, durations)| *ok > 0 || *error > 0 || durations.count() > 0)
             .collect(),

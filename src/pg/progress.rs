@@ -66,7 +66,8 @@ impl Entry {
             )
         };
         let slot = shared.long_calls.iter().find(|slot| {
-            slot.pid.load(Relaxed) == 0 && slot.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok()
+            slot.pid.load(Relaxed) == 0
+                && slot.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok()
         })?;
         slot.changes.fetch_add(1, AcqRel);
         slot.database.store(database, Relaxed);
@@ -111,7 +112,10 @@ fn give_back_at_exit() {
 unsafe extern "C-unwind" fn on_exit(_code: std::ffi::c_int, _arg: pg_sys::Datum) {
     // SAFETY: reads a variable of this process.
     let pid = unsafe { pg_sys::MyProcPid } as u64;
-    for slot in shmem::shared().into_iter().flat_map(|shared| &shared.long_calls) {
+    for slot in shmem::shared()
+        .into_iter()
+        .flat_map(|shared| &shared.long_calls)
+    {
         if slot.pid.load(Acquire) == pid {
             give_back(slot);
         }
@@ -134,7 +138,10 @@ pub fn running() -> Option<Vec<Running>> {
     let shared: &Shared = shmem::shared()?;
     // SAFETY: reads a variable of this process.
     let database = u64::from(unsafe { pg_sys::MyDatabaseId }.to_u32());
-    let found = shared.long_calls.iter().filter_map(|slot| read(slot, database));
+    let found = shared
+        .long_calls
+        .iter()
+        .filter_map(|slot| read(slot, database));
     Some(found.collect())
 }
 

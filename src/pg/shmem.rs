@@ -287,7 +287,8 @@ impl Database {
     fn clear(&self) {
         let words = size_of::<Self>() / size_of::<AtomicU64>();
         // SAFETY: the struct is made of nothing but atomics of this type, in C's layout without gaps.
-        let words = unsafe { std::slice::from_raw_parts((&raw const *self).cast::<AtomicU64>(), words) };
+        let words =
+            unsafe { std::slice::from_raw_parts((&raw const *self).cast::<AtomicU64>(), words) };
         for word in words {
             word.store(0, Ordering::Relaxed);
         }

@@ -15,7 +15,11 @@ fn read(text: &str) -> strict::Exposition {
 fn the_text_is_as_the_specification_has_it() {
     let mut exposition = Exposition::default();
     let mut requests = exposition
-        .family("http_requests_total", "The total number of HTTP requests.", Kind::Counter)
+        .family(
+            "http_requests_total",
+            "The total number of HTTP requests.",
+            Kind::Counter,
+        )
         .unwrap();
     requests
         .count(&[("method", "post"), ("code", "200")], 1027)
@@ -24,10 +28,17 @@ fn the_text_is_as_the_specification_has_it() {
         .count(&[("method", "post"), ("code", "400")], 3)
         .unwrap();
     exposition
-        .family("msdos_file_access_time_seconds", "A \\ and\na \"line\"", Kind::Gauge)
+        .family(
+            "msdos_file_access_time_seconds",
+            "A \\ and\na \"line\"",
+            Kind::Gauge,
+        )
         .unwrap()
         .number(
-            &[("path", "C:\\DIR\\FILE.TXT"), ("error", "Cannot find file:\n\"FILE.TXT\"")],
+            &[
+                ("path", "C:\\DIR\\FILE.TXT"),
+                ("error", "Cannot find file:\n\"FILE.TXT\""),
+            ],
             1.458255915e9,
         )
         .unwrap();
@@ -66,7 +77,10 @@ fn the_text_is_as_the_specification_has_it() {
     let found = read(&text);
     assert_eq!(found.families.len(), 4);
     assert_eq!(
-        found.value("http_requests_total", &[("code", "400"), ("method", "post")]),
+        found.value(
+            "http_requests_total",
+            &[("code", "400"), ("method", "post")]
+        ),
         Some(3.0)
     );
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::rebuild;
-use super::reembed::{self, Task};
 use super::cleanup;
 use super::progress::{Phase, Progress};
+use super::rebuild;
+use super::reembed::{self, Task};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;

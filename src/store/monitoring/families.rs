@@ -51,16 +51,22 @@ impl Families {
     /// What there is of library and server.
     pub fn of_server(&mut self, state: &State) {
         let none = || "none".to_owned();
-        self.gauge("memory_ext_info", "Versions of library, store, pgvector and server; always 1.")
-            .with(
-                vec![
-                    ("version", state.library.to_owned()),
-                    ("store_version", state.store.clone().unwrap_or_else(none)),
-                    ("pgvector_version", state.vector.clone().unwrap_or_else(none)),
-                    ("server_version", state.server.clone()),
-                ],
-                1.0,
-            );
+        self.gauge(
+            "memory_ext_info",
+            "Versions of library, store, pgvector and server; always 1.",
+        )
+        .with(
+            vec![
+                ("version", state.library.to_owned()),
+                ("store_version", state.store.clone().unwrap_or_else(none)),
+                (
+                    "pgvector_version",
+                    state.vector.clone().unwrap_or_else(none),
+                ),
+                ("server_version", state.server.clone()),
+            ],
+            1.0,
+        );
         self.gauge(
             "memory_ext_preloaded",
             "Whether the library is in shared_preload_libraries. If 0, all counters and durations, the worker and memory_recall_ratio are absent: they need memory that the server reserves when it starts.",
@@ -71,27 +77,48 @@ impl Families {
             "Whether the store is there, of a version that the library serves, with all tables and a valid vector index.",
         )
         .is(flag(state.ready));
-        self.gauge("memory_in_recovery", "Whether the server is a standby, or recovers.")
-            .is(flag(state.in_recovery));
-        self.gauge("memory_db_connections", "Client connections to all databases of the server.")
-            .is(f64::from(state.connections));
-        self.gauge("memory_db_connections_max", "Most connections of the server (max_connections).")
-            .is(f64::from(state.most_connections));
+        self.gauge(
+            "memory_in_recovery",
+            "Whether the server is a standby, or recovers.",
+        )
+        .is(flag(state.in_recovery));
+        self.gauge(
+            "memory_db_connections",
+            "Client connections to all databases of the server.",
+        )
+        .is(f64::from(state.connections));
+        self.gauge(
+            "memory_db_connections_max",
+            "Most connections of the server (max_connections).",
+        )
+        .is(f64::from(state.most_connections));
     }
 
     /// What there is of the store.
     pub fn of_store(&mut self, state: &State) {
-        self.gauge("memory_store_migration", "Number of the store's newest migration.")
-            .may_be(state.migration.map(f64::from));
-        let rows = self.gauge("memory_rows", "Rows, estimated from PostgreSQL's statistics.");
+        self.gauge(
+            "memory_store_migration",
+            "Number of the store's newest migration.",
+        )
+        .may_be(state.migration.map(f64::from));
+        let rows = self.gauge(
+            "memory_rows",
+            "Rows, estimated from PostgreSQL's statistics.",
+        );
         for table in &state.tables {
             rows.with(vec![("table", table.name.clone())], table.rows);
         }
-        let dead = self.gauge("memory_dead_rows", "Dead rows that VACUUM has not removed yet, estimated.");
+        let dead = self.gauge(
+            "memory_dead_rows",
+            "Dead rows that VACUUM has not removed yet, estimated.",
+        );
         for table in &state.tables {
             dead.with(vec![("table", table.name.clone())], table.dead);
         }
-        let bytes = self.gauge("memory_table_bytes", "Size on disk with TOAST, without indexes.");
+        let bytes = self.gauge(
+            "memory_table_bytes",
+            "Size on disk with TOAST, without indexes.",
+        );
         for table in &state.tables {
             bytes.with(vec![("table", table.name.clone())], table.bytes as f64);
         }
@@ -141,8 +168,11 @@ impl Families {
         let Some(counted) = &state.counted else {
             return;
         };
-        self.gauge("memory_ext_start_time_seconds", "When the server began to count.")
-            .is(counted.started_at);
+        self.gauge(
+            "memory_ext_start_time_seconds",
+            "When the server began to count.",
+        )
+        .is(counted.started_at);
         let database = match counted.is_shared {
             true => "other".to_owned(),
             false => state.database.clone(),
@@ -153,7 +183,10 @@ impl Families {
         )
         .with(vec![("database", database)], flag(counted.is_shared));
         self.of_operations(counted);
-        let searches = self.counter("memory_searches_total", "Searches, by the way that was taken to the nearest vectors.");
+        let searches = self.counter(
+            "memory_searches_total",
+            "Searches, by the way that was taken to the nearest vectors.",
+        );
         for (path, count) in &counted.searches {
             searches.count(vec![("path", (*path).to_owned())], *count);
         }
@@ -162,38 +195,62 @@ impl Families {
             "Searches that found fewer rows than were asked for while more matched. Any is a fault.",
         )
         .count(Vec::new(), counted.under_returns);
-        self.counter("memory_embedding_cache_hits_total", "Vectors that were taken from embedding_cache.")
-            .count(Vec::new(), counted.cache_hits);
-        self.counter("memory_embedding_cache_misses_total", "Vectors that were not in embedding_cache.")
-            .count(Vec::new(), counted.cache_misses);
+        self.counter(
+            "memory_embedding_cache_hits_total",
+            "Vectors that were taken from embedding_cache.",
+        )
+        .count(Vec::new(), counted.cache_hits);
+        self.counter(
+            "memory_embedding_cache_misses_total",
+            "Vectors that were not in embedding_cache.",
+        )
+        .count(Vec::new(), counted.cache_misses);
         let votes = self.counter("memory_votes_total", "Votes that were cast or changed.");
         votes.count(vec![("vote", "helpful".to_owned())], counted.helpful_votes);
         votes.count(vec![("vote", "harmful".to_owned())], counted.harmful_votes);
-        self.counter("memory_expired_removed_total", "Expired memories that were removed.")
-            .count(Vec::new(), counted.expired);
-        let runs = self.counter("memory_worker_runs_total", "Visits of the background worker to this database.");
+        self.counter(
+            "memory_expired_removed_total",
+            "Expired memories that were removed.",
+        )
+        .count(Vec::new(), counted.expired);
+        let runs = self.counter(
+            "memory_worker_runs_total",
+            "Visits of the background worker to this database.",
+        );
         runs.by_result(counted.worker_ok, counted.worker_errors);
         self.gauge(
             "memory_worker_last_run_timestamp_seconds",
             "When the background worker last ended a visit in order; absent if it has not yet.",
         )
         .may_be(counted.worker_ended_at);
-        let seals = self.counter("memory_seals_total", "Seals of the audit trail, and attempts that failed.");
+        let seals = self.counter(
+            "memory_seals_total",
+            "Seals of the audit trail, and attempts that failed.",
+        );
         seals.by_result(counted.seals_ok, counted.seals_failed);
         self.gauge(
             "memory_recall_ratio",
             "Share of the nearest memories that vector searches find, as last measured by the worker or memory_recall_check(); absent if never.",
         )
         .may_be(counted.recall.map(|(share, _)| share));
-        self.gauge("memory_recall_timestamp_seconds", "When recall was measured last; absent if never.")
-            .may_be(counted.recall.map(|(_, at)| at));
+        self.gauge(
+            "memory_recall_timestamp_seconds",
+            "When recall was measured last; absent if never.",
+        )
+        .may_be(counted.recall.map(|(_, at)| at));
     }
 
     fn of_operations(&mut self, counted: &Counted) {
-        let operations = self.counter("memory_operations_total", "Calls of functions, by how they ended.");
+        let operations = self.counter(
+            "memory_operations_total",
+            "Calls of functions, by how they ended.",
+        );
         for (name, ok, error, _) in &counted.operations {
             for (status, count) in [("ok", ok), ("error", error)] {
-                let labels = vec![("operation", (*name).to_owned()), ("status", status.to_owned())];
+                let labels = vec![
+                    ("operation", (*name).to_owned()),
+                    ("status", status.to_owned()),
+                ];
                 operations.count(labels, *count);
             }
         }
@@ -204,9 +261,14 @@ impl Families {
         );
         for (name, _, _, distribution) in &counted.operations {
             let labels = vec![("operation", (*name).to_owned())];
-            durations.samples.push((labels, Value::Durations(*distribution)));
+            durations
+                .samples
+                .push((labels, Value::Durations(*distribution)));
         }
-        let errors = self.counter("memory_errors_total", "Errors, by the first two characters of their SQLSTATE.");
+        let errors = self.counter(
+            "memory_errors_total",
+            "Errors, by the first two characters of their SQLSTATE.",
+        );
         for (class, count) in &counted.errors {
             errors.count(vec![("sqlstate_class", (*class).to_owned())], *count);
         }

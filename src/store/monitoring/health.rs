@@ -109,9 +109,9 @@ pub fn report() -> Value {
             format!("the newest check of integrity found {found} issues: see memory_maintenance_history()"),
         );
     }
-    let vectors = memories
-        .as_ref()
-        .map(|(memories, estimated)| of_vectors(&found, memories, *estimated, waiting, &mut issues));
+    let vectors = memories.as_ref().map(|(memories, estimated)| {
+        of_vectors(&found, memories, *estimated, waiting, &mut issues)
+    });
     let worker = of_worker(&looker, counted.as_ref(), &mut issues);
     for (what, sqlstate) in looker.into_failed() {
         // Somebody holds the table for himself; that passes.
@@ -155,7 +155,11 @@ pub fn report() -> Value {
 
 fn of_server(looker: &Looker<'_>, issues: &mut Issues) -> Value {
     let server: Option<String> = looker.at_server("versions", |session| {
-        let rows = session.read("SELECT current_setting('server_version')", Planning::Generic, &[]);
+        let rows = session.read(
+            "SELECT current_setting('server_version')",
+            Planning::Generic,
+            &[],
+        );
         rows.required(0, 1)
     });
     let (connections, most) = system::connections();
@@ -255,7 +259,10 @@ fn of_vectors(
     if memories.stale > 0 {
         issues.add(
             Status::Degraded,
-            format!("{} memories have the vector of an older text: memory_reembed() makes it anew", memories.stale),
+            format!(
+                "{} memories have the vector of an older text: memory_reembed() makes it anew",
+                memories.stale
+            ),
         );
     }
     json!({
@@ -314,7 +321,9 @@ fn tombstones(session: &Session, store: &Store) -> Option<i64> {
         "SELECT count(*) FROM (SELECT FROM @s@.memories m WHERE m.deleted_at <= now() - make_interval(days => $1) LIMIT {}) there",
         state::MOST_COUNTED
     ));
-    session.read(&sql, Planning::Custom, &[days.into()]).get(0, 1)
+    session
+        .read(&sql, Planning::Custom, &[days.into()])
+        .get(0, 1)
 }
 
 fn index_bytes(session: &Session, store: &Store) -> Option<i64> {

@@ -61,9 +61,8 @@ fn attempt<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String
     match outcome {
         Outcome::Done(result) => Ok(result),
         // An error of ours tells nothing of any memory; what PostgreSQL's own message has in it is not known.
-        Outcome::Failed { sqlstate, .. } => {
-            Err(refusal.unwrap_or_else(|| format!("the memory store cannot be read: SQLSTATE {sqlstate}")))
-        }
+        Outcome::Failed { sqlstate, .. } => Err(refusal
+            .unwrap_or_else(|| format!("the memory store cannot be read: SQLSTATE {sqlstate}"))),
     }
 }
 
@@ -190,7 +189,12 @@ pub fn is_admin_of(found: &Found, role: pgrx::pg_sys::Oid, project: &str) -> boo
     };
     let right = attempt(|| {
         let _owner = store.as_owner();
-        Ok(access::right_of(store, role, project, access::Privilege::Admin))
+        Ok(access::right_of(
+            store,
+            role,
+            project,
+            access::Privilege::Admin,
+        ))
     });
     right == Ok(access::Right::Free { admin: true })
 }

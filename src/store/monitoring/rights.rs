@@ -16,14 +16,13 @@ pub fn check(found: &Found, project: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let role = system::role_name(caller);
-    Err(
-        Error::denied(format!("role {role:?} may not see the metrics of the memory store")).hint(
-            format!(
-                "GRANT pg_monitor TO {}; or make it an admin of project '*' by memory_grant().",
-                system::quoted_identifier(&role)
-            ),
-        ),
-    )
+    Err(Error::denied(format!(
+        "role {role:?} may not see the metrics of the memory store"
+    ))
+    .hint(format!(
+        "GRANT pg_monitor TO {}; or make it an admin of project '*' by memory_grant().",
+        system::quoted_identifier(&role)
+    )))
 }
 
 /// How far a call is, is for its own role and for whoever monitors the server.

@@ -79,7 +79,10 @@ fn count(families: &mut Families, found: &Found, project: Option<&str>) {
             Memories::count(session, store, project).named()
         })
         .unwrap_or_default();
-    let memories = families.gauge("memory_memories", "Memories by what they are; one may be several.");
+    let memories = families.gauge(
+        "memory_memories",
+        "Memories by what they are; one may be several.",
+    );
     for (state, count) in states {
         memories.with(vec![("state", state.to_owned())], whole(count));
     }
@@ -130,7 +133,9 @@ fn rows_of_tables(session: &Session, store: &Store, project: Option<&str>) -> Ve
             true => "$1::text IS NULL OR project_id = $1",
             false => "$1::text IS NULL",
         };
-        let sql = store.sql(&format!("SELECT count(*) FROM @s@.{table} WHERE {condition}"));
+        let sql = store.sql(&format!(
+            "SELECT count(*) FROM @s@.{table} WHERE {condition}"
+        ));
         let rows = session.read(&sql, Planning::Custom, &[project.into()]);
         counted.push((table, rows.get(0, 1).unwrap_or(0)));
     }
@@ -164,8 +169,7 @@ pub fn deprecated(store: &Store) -> &'static str {
 }
 
 /// What is to have a vector.
-pub const ELIGIBLE: &str =
-    "(NOT m.is_sensitive AND m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now()))";
+pub const ELIGIBLE: &str = "(NOT m.is_sensitive AND m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now()))";
 
 /// How many memories there are of each kind.
 #[derive(Default)]

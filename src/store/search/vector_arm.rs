@@ -64,7 +64,8 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
             };
         }
         found.population = Some(population.rows);
-        if found.nearest.len() < fetch && found.path != Path::Exact && shape.hides(session, &found) {
+        if found.nearest.len() < fetch && found.path != Path::Exact && shape.hides(session, &found)
+        {
             measure::under_returns(1);
         }
         found
