@@ -69,6 +69,8 @@ pub const ADMINISTERING: &[&str] = &[
 ];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
+    "SELECT memory_metrics()",
+    "SELECT * FROM memory_stats()",
     "SELECT memory_migrate()",
     "SELECT memory_grant('postgres', '*')",
     "SELECT memory_revoke('postgres', '*')",

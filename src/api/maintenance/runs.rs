@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::strings;
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
-use crate::pg::measure::{Operation, measured};
+use crate::pg::measure::{self, measured};
 use crate::store::maintenance::runs::{self, Operation};
 use crate::store::maintenance::{self, cleanup};
 use crate::store::{Call, integrity, migrate, open};
@@ -23,7 +23,7 @@ use crate::store::{Call, integrity, migrate, open};
 fn memory_cleanup_orphans(
     dry_run: default!(Option<bool>, "true"),
 ) -> Result<TableIterator<'static, (name!(what, String), name!(found, i64), name!(removed, i64))>> {
-    measured(Operation::CleanupOrphans, || {
+    measured(measure::Operation::CleanupOrphans, || {
         let dry_run = dry_run.unwrap_or(true);
         let call = maintenance::begin(None, !dry_run, "cleanup")?;
         let leftovers = cleanup::run(&call, dry_run);
@@ -46,7 +46,7 @@ fn memory_maintenance(
     full: default!(Option<bool>, "false"),
     dry_run: default!(Option<bool>, "false"),
 ) -> Result<Jsonb> {
-    measured(Operation::Maintenance, || {
+    measured(measure::Operation::Maintenance, || {
         let (full, dry_run) = (full.unwrap_or(false), dry_run.unwrap_or(false));
         let operations = match strings("operations", operations)? {
             Some(_) if full => {
@@ -95,7 +95,7 @@ fn memory_maintenance_history(
         ),
     >,
 > {
-    measured(Operation::MaintenanceHistory, || {
+    measured(measure::Operation::MaintenanceHistory, || {
         let call = integrity::begin(None)?;
         let kept = runs::history(&call, page_size.unwrap_or(50))?;
         Ok(TableIterator::new(kept.into_iter().map(|kept| {

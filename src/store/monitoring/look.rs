@@ -34,7 +34,7 @@ impl Found {
         let served = attempt(open::open_if_present);
         let is_served = matches!(served, Ok(Some(_)));
         let is_there = is_there == Ok(true);
-        let obstacle = match (served, &store) {
+        let obstacle = match (&served, &store) {
             (Err(why), _) | (Ok(_), Err(why)) => Some(why.clone()),
             (Ok(None), _) if is_there => Some(
                 "the memory store is incomplete: memory_models or memory_migrations is empty"

@@ -83,8 +83,8 @@ fn count(families: &mut Families, found: &Found, project: Option<&str>) {
         "memory_memories",
         "Memories by what they are; one may be several.",
     );
-    for (state, count) in states {
-        memories.with(vec![("state", state.to_owned())], whole(count));
+    for (state, count) in &states {
+        memories.with(vec![("state", (*state).to_owned())], whole(*count));
     }
     let backlog = |state: &str| {
         let found = states.iter().find(|(name, _)| *name == state);
