@@ -4,6 +4,7 @@ macro_rules! operations {
     ($($variant:ident => $name:literal,)*) => {
         /// A function of the extension; its name is that of the function without "memory_".
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(dead_code, reason = "the functions of the audit trail's seals are written elsewhere")]
         pub enum Operation {
             $($variant,)*
         }
@@ -16,6 +17,7 @@ operations! {
     Add => "add",
     AddMany => "add_many",
     AsOf => "as_of",
+    AuditAnchor => "audit_anchor",
     AuditExport => "audit_export",
     AuditSeal => "audit_seal",
     AuditVerify => "audit_verify",
@@ -102,10 +104,6 @@ impl Operation {
     /// Its place in the order of the names.
     pub fn place(self) -> usize {
         self as usize
-    }
-
-    pub fn name(self) -> &'static str {
-        NAMES[self.place()]
     }
 
     /// The name at a place; shared memory has places.

@@ -107,7 +107,7 @@ pub fn write<W: Write>(
     let header = header(call, wish, &tables, &columns);
     let randomness = Randomness::from(system::random::<{ Randomness::LEN }>());
     let mut writer = Writer::new(output, header.clone(), secret, randomness).map_err(failed)?;
-    let progress = Progress::of(Phase::Writing, 0);
+    let progress = Progress::of(Phase::Writing, about(call, wish, &tables));
     let mut done = 0;
     for (table, columns) in tables.iter().zip(&columns) {
         let select = select(call, wish, table, columns);
@@ -144,6 +144,18 @@ pub fn write<W: Write>(
         seconds: system::unix_micros().saturating_sub(started) as f64 / 1e6,
     };
     Ok((output, written))
+}
+
+/// How many rows a backup of the whole store will have by PostgreSQL's statistics, for the progress; 0: not known.
+fn about(call: &Call, wish: &Wish<'_>, tables: &[&Table]) -> i64 {
+    if wish.project.is_some() {
+        return 0;
+    }
+    let names: Vec<String> = tables.iter().map(|table| table.name.to_owned()).collect();
+    let sql = "SELECT sum(greatest(reltuples, pg_stat_get_live_tuples(oid), 0))::bigint FROM pg_class
+               WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind = 'r'";
+    let args = [Arg::oid(call.store.identity.schema_oid), names.into()];
+    call.sql(|session| session.read(sql, Planning::Generic, &args).get(0, 1).unwrap_or(0))
 }
 
 /// Keeps the tables as they are, and makes sure that the snapshot shows what is in them: a table that was truncated or rewritten
