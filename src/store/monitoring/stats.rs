@@ -7,7 +7,8 @@ use super::look::{Found, Looker};
 use super::rights;
 use super::state::{State, WAITING};
 use crate::pg::error::Result;
-use crate::pg::spi::{Planning, Session};
+use crate::pg::spi::{Arg, Planning, Session};
+use crate::pg::system;
 use crate::store::migrate;
 use crate::store::open::Store;
 
@@ -108,27 +109,27 @@ fn count(families: &mut Families, found: &Found, project: Option<&str>) {
 }
 
 fn rows_of_tables(session: &Session, store: &Store, project: Option<&str>) -> Vec<(String, i64)> {
-    let of_projects = "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'project_id' AND NOT a.attisdropped
-        WHERE c.relnamespace = $1";
-    let of_projects = session.read(
-        of_projects,
-        Planning::Generic,
-        &[crate::pg::spi::Arg::oid(store.identity.schema_oid)],
-    );
-    let of_projects: Vec<String> = (0..of_projects.len())
-        .map(|row| of_projects.required(row, 1))
+    // What is missing is told of by others.
+    let sql = "SELECT c.relname::text, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'project_id' AND NOT a.attisdropped)
+        FROM pg_class c WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') ORDER BY c.relname";
+    let args = [
+        Arg::oid(store.identity.schema_oid),
+        migrate::tables_until(store.migration).into(),
+    ];
+    let rows = session.read(sql, Planning::Generic, &args);
+    let tables: Vec<(String, bool)> = (0..rows.len())
+        .map(|row| (rows.required(row, 1), rows.required(row, 2)))
         .collect();
     let mut counted = Vec::new();
-    for table in migrate::tables_until(store.migration) {
-        let has_project = of_projects.contains(&table);
+    for (table, has_project) in tables {
         if project.is_some() && !has_project {
             continue;
         }
         // An unlogged table cannot even be read there.
-        if table == "embedding_cache" && crate::pg::system::in_recovery() {
+        if table == "embedding_cache" && system::in_recovery() {
             continue;
         }
-        crate::pg::system::check_for_interrupts();
+        system::check_for_interrupts();
         let condition = match has_project {
             true => "$1::text IS NULL OR project_id = $1",
             false => "$1::text IS NULL",
