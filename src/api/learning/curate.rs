@@ -4,7 +4,6 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
-use crate::pg::measure::{Operation, measured};
 use crate::store::conditions::Filters;
 use crate::store::learning::curate::{self, Rules};
 use crate::store::learning::duplicates;
@@ -35,29 +34,27 @@ fn memory_duplicates(
         ),
     >,
 > {
-    measured(Operation::Duplicates, || {
-        let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
-        let filters = Filters {
-            namespace,
-            memory_types,
-            ..Filters::default()
-        };
-        let pairs = duplicates::pairs(
-            &call,
-            similarity.unwrap_or(0.95),
-            filters,
-            page_size.unwrap_or(100),
-        )?;
-        Ok(TableIterator::new(pairs.into_iter().map(|pair| {
-            (
-                pair.id,
-                pair.duplicate_id,
-                pair.similarity,
-                pair.content,
-                pair.duplicate_content,
-            )
-        })))
-    })
+    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+    let filters = Filters {
+        namespace,
+        memory_types,
+        ..Filters::default()
+    };
+    let pairs = duplicates::pairs(
+        &call,
+        similarity.unwrap_or(0.95),
+        filters,
+        page_size.unwrap_or(100),
+    )?;
+    Ok(TableIterator::new(pairs.into_iter().map(|pair| {
+        (
+            pair.id,
+            pair.duplicate_id,
+            pair.similarity,
+            pair.content,
+            pair.duplicate_content,
+        )
+    })))
 }
 
 /// Merges memories that say nearly the same, or, as it does unless told otherwise, says what it would merge.
@@ -87,30 +84,28 @@ fn memory_consolidate(
         ),
     >,
 > {
-    measured(Operation::Consolidate, || {
-        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "consolidate")?;
-        let filters = Filters {
-            namespace,
-            memory_types,
-            ..Filters::default()
-        };
-        let merges = duplicates::consolidate(
-            &call,
-            similarity.unwrap_or(0.95),
-            filters,
-            page_size.unwrap_or(100),
-            dry_run.unwrap_or(true),
-        )?;
-        Ok(TableIterator::new(merges.into_iter().map(|merge| {
-            (
-                merge.kept_id,
-                merge.merged_id,
-                merge.similarity,
-                merge.votes,
-                merge.done,
-            )
-        })))
-    })
+    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "consolidate")?;
+    let filters = Filters {
+        namespace,
+        memory_types,
+        ..Filters::default()
+    };
+    let merges = duplicates::consolidate(
+        &call,
+        similarity.unwrap_or(0.95),
+        filters,
+        page_size.unwrap_or(100),
+        dry_run.unwrap_or(true),
+    )?;
+    Ok(TableIterator::new(merges.into_iter().map(|merge| {
+        (
+            merge.kept_id,
+            merge.merged_id,
+            merge.similarity,
+            merge.votes,
+            merge.done,
+        )
+    })))
 }
 
 /// What votes and likeness say about the playbook: what to promote, what to flag, what is there twice.
@@ -149,33 +144,31 @@ fn memory_curate(
         ),
     >,
 > {
-    measured(Operation::Curate, || {
-        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "curate")?;
-        let rules = Rules {
-            min_votes: min_votes.unwrap_or(3),
-            promote_at: promote_at.unwrap_or(0.5),
-            flag_at: flag_at.unwrap_or(-0.3),
-            min_age: min_age.unwrap_or_else(|| Interval::from_seconds(7.0 * 86_400.0)),
-            similarity: similarity.unwrap_or(0.95),
-            page_size: page_size.unwrap_or(100),
-            dry_run: dry_run.unwrap_or(true),
-        };
-        let filters = || Filters {
-            namespace,
-            memory_types: memory_types.clone(),
-            ..Filters::default()
-        };
-        let steps = curate::curate(&call, &rules, filters)?;
-        Ok(TableIterator::new(steps.into_iter().map(|step| {
-            (
-                step.action.to_owned(),
-                step.id,
-                step.other_id,
-                step.effectiveness,
-                step.similarity,
-                step.content,
-                step.done,
-            )
-        })))
-    })
+    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "curate")?;
+    let rules = Rules {
+        min_votes: min_votes.unwrap_or(3),
+        promote_at: promote_at.unwrap_or(0.5),
+        flag_at: flag_at.unwrap_or(-0.3),
+        min_age: min_age.unwrap_or_else(|| Interval::from_seconds(7.0 * 86_400.0)),
+        similarity: similarity.unwrap_or(0.95),
+        page_size: page_size.unwrap_or(100),
+        dry_run: dry_run.unwrap_or(true),
+    };
+    let filters = || Filters {
+        namespace,
+        memory_types: memory_types.clone(),
+        ..Filters::default()
+    };
+    let steps = curate::curate(&call, &rules, filters)?;
+    Ok(TableIterator::new(steps.into_iter().map(|step| {
+        (
+            step.action.to_owned(),
+            step.id,
+            step.other_id,
+            step.effectiveness,
+            step.similarity,
+            step.content,
+            step.done,
+        )
+    })))
 }

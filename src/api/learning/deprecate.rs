@@ -4,7 +4,6 @@ use pgrx::prelude::*;
 
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
-use crate::pg::measure::{Operation, measured};
 use crate::store::learning::deprecate;
 use crate::store::{Call, Privilege};
 
@@ -20,11 +19,9 @@ fn memory_deprecate(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    measured(Operation::Deprecate, || {
-        let id = required("id", id)?;
-        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "deprecate")?;
-        Ok(deprecate::deprecate(&call, id, reason, superseded_by)?)
-    })
+    let id = required("id", id)?;
+    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "deprecate")?;
+    Ok(deprecate::deprecate(&call, id, reason, superseded_by)?)
 }
 
 /// Brings a deprecated memory back into use. False when it is not deprecated.
@@ -37,9 +34,7 @@ fn memory_undeprecate(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    measured(Operation::Undeprecate, || {
-        let id = required("id", id)?;
-        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "undeprecate")?;
-        Ok(deprecate::undeprecate(&call, id)?)
-    })
+    let id = required("id", id)?;
+    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "undeprecate")?;
+    Ok(deprecate::undeprecate(&call, id)?)
 }
