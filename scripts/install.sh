@@ -9,8 +9,13 @@ library=$(target_dir "$major")/release/libmemory_ext.so
 script=$repo/sql/memory_ext--$version.sql
 library_dir=${DESTDIR:-}$("$PG_CONFIG" --pkglibdir)
 extension_dir=${DESTDIR:-}$("$PG_CONFIG" --sharedir)/extension
+programs=$(target_dir "$major")/release
+program_dir=${DESTDIR:-}$("$PG_CONFIG" --bindir)
 
 [ -f "$library" ] || die "$library is not there" "Run: make build"
+for program in memory-backup memory-audit; do
+    [ -f "$programs/$program" ] || die "$programs/$program is not there" "Run: make build"
+done
 [ -f "$script" ] || die "$script is not there" "Run: make schema"
 
 as_root=()
@@ -31,7 +36,7 @@ put() {
     "${as_root[@]}" mv -f "$to.new" "$to"
 }
 
-"${as_root[@]}" mkdir -p "$library_dir" "$extension_dir"
+"${as_root[@]}" mkdir -p "$library_dir" "$extension_dir" "$program_dir"
 control=$(mktemp)
 trap 'rm -f "$control"' EXIT
 sed "s/@CARGO_VERSION@/$version/" "$repo/memory_ext.control" >"$control"
@@ -40,5 +45,8 @@ for file in "$repo"/sql/memory_ext--*.sql; do
     put 644 "$file" "$extension_dir/$(basename "$file")"
 done
 put 755 "$library" "$library_dir/memory_ext.so"
+for program in memory-backup memory-audit; do
+    put 755 "$programs/$program" "$program_dir/$program"
+done
 put 644 "$control" "$extension_dir/memory_ext.control"
 say "memory_ext $version installed into PostgreSQL $major ($library_dir)"

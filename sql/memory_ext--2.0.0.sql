@@ -102,6 +102,43 @@ STABLE PARALLEL RESTRICTED
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_as_of_wrapper';
 
+CREATE FUNCTION "memory_audit_anchor"() RETURNS TEXT
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_audit_anchor_wrapper';
+
+CREATE FUNCTION "memory_audit_export"() RETURNS SETOF TEXT
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_audit_export_wrapper';
+
+CREATE FUNCTION "memory_audit_seal"() RETURNS TABLE (
+    "table_name" TEXT,
+    "sealed_rows" bigint,
+    "first_id" bigint,
+    "last_id" bigint,
+    "seal_number" bigint,
+    "anchor" TEXT
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_audit_seal_wrapper';
+
+CREATE FUNCTION "memory_audit_verify"(
+    "anchor" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "status" TEXT,
+    "problem" TEXT,
+    "table_name" TEXT,
+    "row_id" bigint,
+    "seal_number" bigint,
+    "message" TEXT,
+    "details" jsonb
+)
+STABLE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_audit_verify_wrapper';
+
 CREATE FUNCTION "memory_backup"(
     "path" TEXT,
     "key_file" TEXT DEFAULT NULL,
@@ -1436,6 +1473,39 @@ not see a memory as it is now is not shown what it was; what has expired since i
 removed memories are gone from the past too. The setting memory_ext.as_of makes the other reading functions answer as of a time.
 Errors: 22023 (a time in the future too), 42501, 55000.';
 
+COMMENT ON FUNCTION memory_audit_anchor() IS
+'The last seal as a text of its number and MAC, NULL where there is none.
+
+Kept where the owner of the database cannot change it, and given to memory_audit_verify() later, it proves that neither that seal nor
+one before it was replaced or cut off. For the owner of the memories and admins of every project. Errors: 42501, 55000.';
+
+COMMENT ON FUNCTION memory_audit_export() IS
+'The seals, memory_events and memory_history as JSON lines, which the program memory-audit verifies without the database.
+
+The content of what is sensitive is not in it: a commitment stands in its place, which proves it and does not tell it. In a select list
+(SELECT memory_audit_export()) the rows stream and memory stays bounded; they arrive without escapes by psql -XAtq -c
+''SELECT memory_audit_export()''. All rows are of the snapshot of the statement. Recorded as an event, where the transaction may write. For
+the owner of the memories and admins of every project. Errors: 42501, 54000, 55000.';
+
+COMMENT ON FUNCTION memory_audit_seal() IS
+'Seals what is new in memory_events and memory_history, so that a later change of it is found: a row a table.
+
+Waits for the transactions that are writing to them, and keeps nobody from writing; lock_timeout bounds the wait, and what is
+committed meanwhile is left for the next seal. sealed_rows 0: nothing is new. anchor is the last seal of the call, to be kept where the
+owner of the database cannot change it. With memory_ext.audit_key_file seals are made with its key, else they are plain hashes. The
+worker does the same each memory_ext.seal_interval. Needs a READ COMMITTED transaction. For the owner of the memories and admins of
+every project. Errors: 25001, 25006, 42501, 55000, 55P03, XX001.';
+
+COMMENT ON FUNCTION memory_audit_verify(TEXT) IS
+'Compares memory_events and memory_history with their seals: a first row that sums up, status intact or altered, and a row a fault.
+
+anchor is one that was kept elsewhere: that seal must be there as it was. problem of a row: deleted, edited, added, duplicate;
+leaves_edited, unverifiable: which rows cannot be told. Of seals: seal_edited, seal_missing, seal_replaced (another than the anchor),
+chain_truncated, chain_broken, ranges_not_contiguous, wrong_key, not_keyed. Rows that memory_forget(), memory_expire() and the like
+erased are no fault: the event that says so is their receipt. Rows behind the last seal are counted as unsealed, and not verified.
+Up to 10000 faults are named. Reads every row once and changes nothing; a standby will do. Keys come from memory_ext.audit_key_file.
+For the owner of the memories and admins of every project. Errors: 22P02, 42501, 55000.';
+
 COMMENT ON FUNCTION memory_backup(TEXT, TEXT, TEXT, bool, bool, bool, bool, TEXT) IS
 'Writes an encrypted backup of the store, or of one project, to a new file path on the server, and path.manifest.json beside it, which
 says what it is without a key; returns what was written.
@@ -1445,8 +1515,9 @@ overwritten. The key is key_file (32 random bytes: raw, 64 hexadecimal digits or
 passphrase, else memory_ext.backup_key_file. Prefer a file: a passphrase in a statement can end up in logs.
 
 All rows are of one snapshot, and writers go on. Sensitive memories are left out, with their versions, votes and uses, unless
-include_sensitive and confirm_sensitive say otherwise. Caches are left out. dry_run does everything but write. verbose tells of each
-table. project_id NULL is the whole store. Recorded as event backup and in the server''s log. For admins of the project, or of all.
+include_sensitive and confirm_sensitive say otherwise. Caches, lines to import and the audit trail''s seals are left out. dry_run does
+everything but write. verbose tells of each table. project_id NULL is the whole store. Recorded as event backup and in the server''s log.
+For admins of the project, or of all.
 Errors: 22023, 42501, 55000, 58P01 no directory, 58P02 file exists, 53100 disk full, 58030.';
 
 COMMENT ON FUNCTION memory_backup_rotate(TEXT, TEXT, TEXT, TEXT, TEXT, TEXT) IS
@@ -1484,7 +1555,7 @@ Schema: tables, constraints, indexes, triggers, row_security. Every row: content
 embedding_dimensions, embedding_values, embedding_sketch, embedding_missing, embedding_stale, expired_backlog, tombstone_backlog,
 history_hash, history_intervals, vote_counters, orphans, secrets_cached, superseded_by, supersession_cycles. Of sample rows (0..10000):
 embedding_differs (embedded again), text_index (its words again), hnsw_reach (found by its own vector). Then statistics, and btree,
-where the extension amcheck is installed and the owner may use it. details has up to 10 samples, a hint, and skipped where a check
+where the extension amcheck is installed and the owner may use it, and audit_seals (of the whole store only). details has up to 10 samples, a hint, and skipped where a check
 could not look. It reads every row once or twice and changes nothing; a standby will do. Errors: 22023, 42501, 55000.';
 
 COMMENT ON FUNCTION memory_cleanup_orphans(bool) IS
@@ -1647,7 +1718,7 @@ what is there, update takes the imported one if it differs (a live memory that h
 id stays), error raises 23505. namespace is where all go; agent_id whose they are that name no agent, in formats of other systems. unknown says
 whether unknown fields are refused (refuse) or kept in the metadata (metadata). dry_run only reports. Sensitive memories need
 confirm_sensitive. Lines of another project are refused, unless project_id is given: then all go there. The report: format,
-lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, dry_run.
+lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, redacted (by content policies), dry_run.
 Recorded as an event. Needs the admin privilege. Errors name the line: 22P02 what cannot be read, 22023 bad values, 54000 over a
 limit; 23505, 42501, 55000.';
 
@@ -1663,7 +1734,7 @@ psql brings a file as it is by \copy memory_import_inbox(line) FROM ''file'' WIT
 The admin privilege in a project suffices for that. Errors: 22P02, 22023, 23505, 40001, 42501, 54000, 55000.';
 
 COMMENT ON FUNCTION memory_import_line() IS
-'Trigger of the view memory_import_inbox: takes in a line for the role that brings it.';
+'Triggers of the view memory_import_inbox: one refuses who may not bring lines, the other takes in a line.';
 
 COMMENT ON FUNCTION memory_init(INT, TEXT, TEXT, INT, INT) IS
 'Creates the memory store: ordinary tables in the extension''s schema, owned by the caller.
@@ -1737,7 +1808,8 @@ COMMENT ON FUNCTION memory_rebuild_index(INT, INT, bool) IS
 reembed makes the vectors anew first, as memory_reembed() does. Locks memories exclusively (ACCESS EXCLUSIVE) until the transaction
 ends: reading waits too; memory_rebuild_script() rebuilds while others work. As fast as maintenance_work_mem of the session lets it:
 about 4 kB a vector of 384 dimensions. Returns found, eligible (not sensitive, not deleted), embedded, failed, index (name, m,
-ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves. For the
+ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves, and by_index, whether this
+transaction could use the new index (later ones can; memory_recall_check() tells). For the
 owner of the memories and admins of every project. Errors: 22023, 42501, 55000.';
 
 COMMENT ON FUNCTION memory_rebuild_script(INT, INT) IS
@@ -1773,7 +1845,7 @@ the metadata under these names; source_trajectory_id is the run it was learned i
 Errors: those of memory_add.';
 
 COMMENT ON FUNCTION memory_refuse_change() IS
-'Trigger of memory_events: an audit trail is added to, never changed.';
+'Trigger of memory_events and memory_audit_seals: an audit trail is added to, never changed.';
 
 COMMENT ON FUNCTION memory_restore(TEXT, TEXT, TEXT, bool, bool, bool, bool, bool, TEXT) IS
 'Restores a backup from a file of the server: reads and verifies all of it first, then restores it as a whole or not at all; returns what

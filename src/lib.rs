@@ -25,4 +25,5 @@ pub extern "C-unwind" fn _PG_init() {
     pg::guc::define();
     pg::shmem::register();
     pg::worker::register();
+    pg::planner::install();
 }

@@ -181,7 +181,11 @@ fn flag_names_what_was_found_and_search_may_leave_it_out() {
         sql.run("SET memory_ext.hide_flagged = off");
         assert_eq!(found(&mut sql, mode), both, "{mode}");
         sql.run("SET memory_ext.hide_flagged = on");
-        assert_eq!(found(&mut sql, mode), [clean.clone()], "{mode}");
+        assert_eq!(
+            found(&mut sql, mode),
+            std::slice::from_ref(&clean),
+            "{mode}"
+        );
     }
     let context: String = sql.one("SELECT memory_context('previous instructions')", &[]);
     assert!(!context.contains(&flagged), "{context}");

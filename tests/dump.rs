@@ -5,7 +5,7 @@ mod support;
 use std::sync::OnceLock;
 
 use postgres::Client;
-use support::{Cluster, Database, Options, Sql, cluster, run, store_hash, store_tables};
+use support::{Cluster, Database, Options, Sql, cluster, run, safety, store_hash, store_tables};
 
 /// A store with something in every table and things of the user's own attached to it.
 fn fill(sql: &mut Client) {
@@ -40,6 +40,7 @@ fn fill(sql: &mut Client) {
          COMMENT ON TABLE memories IS 'a comment of my own';
          GRANT SELECT ON memories TO reader",
     );
+    safety::exercise(sql);
 }
 
 fn roles(cluster: &Cluster) {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use postgres::Client;
 use support::agents::{ALICE_SEES, three_agents};
-use support::{Sql, database, granted, role, store_tables};
+use support::{Sql, database, granted, role, safety, store_tables};
 
 #[test]
 fn direct_sql_fails_closed_on_every_table() {
@@ -17,6 +17,7 @@ fn direct_sql_fails_closed_on_every_table() {
                INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', content_hash, embedding FROM memories WHERE id = 'global';
                SELECT memory_vote('global', 'helpful', 'alice'); SELECT memory_vote('global', 'harmful', 'alice');
                SELECT memory_session_start('s'); SELECT memory_feature_create('f', description => 'x'); SELECT memory_run_start('r')");
+    safety::exercise(&mut owner);
     let stranger = role();
     owner.run(&format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {stranger}"

@@ -132,7 +132,8 @@ fn a_session_notices_that_the_store_was_dropped_and_made_anew() {
 
     two.run("SET client_min_messages = warning; DROP EXTENSION memory_ext CASCADE;
              DROP TABLE memories, memory_history, memory_events, memory_usage, memory_models, embedding_cache, memory_grants, memory_key_aliases, memory_migrations,
-                 vote_history, vote_changes, memory_types, session_progress, feature_tracker, memory_runs CASCADE;
+                 vote_history, vote_changes, memory_types, session_progress, feature_tracker, memory_runs,
+                 memory_audit_seals, memory_import_lines, memory_maintenance_runs CASCADE;
              CREATE EXTENSION memory_ext; SELECT memory_init(dimensions => 32)");
 
     let id: String = one.one("SELECT memory_add('in the new store')", &[]);

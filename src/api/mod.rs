@@ -16,6 +16,7 @@ mod maintenance;
 mod monitoring;
 mod read;
 mod rows;
+mod seal;
 mod search;
 mod transfer;
 mod triggers;

@@ -143,6 +143,16 @@ impl Error {
         self
     }
 
+    /// A sentence after those of the detail.
+    pub fn also(mut self, sentence: &str) -> Self {
+        let detail = self.detail.get_or_insert_default();
+        if !detail.is_empty() {
+            detail.push(' ');
+        }
+        detail.push_str(sentence);
+        self
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

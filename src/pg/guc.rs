@@ -79,6 +79,8 @@ static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static RECALL_CHECK_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(3600);
+static AUDIT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -111,7 +113,7 @@ pub fn define() {
     GucRegistry::define_enum_guc(
         c"memory_ext.audit",
         c"What memory_events records.",
-        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote.",
+        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote. Where old versions are sealed, erasing some is recorded always.",
         &AUDIT,
         GucContext::Suset,
         GucFlags::default(),
@@ -303,6 +305,16 @@ pub fn define() {
         GucFlags::UNIT_S,
     );
     GucRegistry::define_int_guc(
+        c"memory_ext.seal_interval",
+        c"Time between two seals of the audit trail by the background worker.",
+        c"It seals what was recorded since, as memory_audit_seal() does. 0 means never.",
+        &SEAL_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
         c"memory_ext.recall_check_interval",
         c"Time between two measurements of recall by the background worker.",
         c"Each searches for 20 memories of the project that has the most, and compares with all its vectors; memory_metrics() tells the outcome. 0 means none.",
@@ -311,6 +323,14 @@ pub fn define() {
         i32::MAX,
         GucContext::Sighup,
         GucFlags::UNIT_S,
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.audit_key_file",
+        c"File of the server with the key that audit seals are made with.",
+        c"A key a line, of 32 random bytes as 64 hexadecimal digits or as base64: the first makes seals, the others made former ones. Empty: seals are plain hashes.",
+        &AUDIT_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_string_guc(
         c"memory_ext.backup_directory",
@@ -440,6 +460,16 @@ pub fn tombstone_retention() -> Option<i32> {
 /// Seconds, `None` when the worker does no maintenance.
 pub fn maintenance_interval() -> Option<i32> {
     Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// Seconds, `None` when the worker makes no seals.
+pub fn seal_interval() -> Option<i32> {
+    Some(SEAL_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// `None` when there is none.
+pub fn audit_key_file() -> Option<String> {
+    Some(text(&AUDIT_KEY_FILE)).filter(|path| !path.is_empty())
 }
 
 /// `None` when recall is not measured.

@@ -230,10 +230,25 @@ pub fn expired(memories: usize) {
     count(|counters| counters.expired.add(memories as u64));
 }
 
-/// A seal of the audit trail, or an attempt at one.
-#[allow(dead_code, reason = "called where seals are made")]
-pub fn sealed(ok: bool) {
-    count(|counters| counters.seals.count(ok));
+/// An attempt to seal the audit trail; a failed one when it is dropped before its end, as it is by an error on its way.
+pub struct Sealing(());
+
+impl Sealing {
+    pub fn begin() -> Self {
+        shmem::database();
+        Sealing(())
+    }
+
+    pub fn end(self) {
+        count(|counters| counters.seals.count(true));
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        count(|counters| counters.seals.count(false));
+    }
 }
 
 /// The share of the truth that searches were found to find.

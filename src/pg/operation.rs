@@ -4,7 +4,6 @@ macro_rules! operations {
     ($($variant:ident => $name:literal,)*) => {
         /// A function of the extension; its name is that of the function without "memory_".
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(dead_code, reason = "the functions of the audit trail's seals are written elsewhere")]
         pub enum Operation {
             $($variant,)*
         }

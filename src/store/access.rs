@@ -212,6 +212,10 @@ impl Call {
         writes: bool,
         operation: &'static str,
     ) -> Result<Call> {
+        past::refuse(match writes {
+            true => Privilege::Write,
+            false => Privilege::Read,
+        })?;
         if writes {
             refuse_read_only(operation)?;
         }

@@ -64,14 +64,40 @@ pub const TOUCHING: &[&str] = &["SELECT memory_touch('{ID}'AGENT PROJECT)"];
 pub const ADMINISTERING: &[&str] = &[
     "SELECT memory_reveal('ID', 'reason' PROJECT)",
     "SELECT memory_forget(ids => '{ID}', reason => 'reason' PROJECT)",
+    "SELECT memory_export('jsonl' PROJECT)",
+    "SELECT memory_import('{}' PROJECT)",
+    "SELECT memory_import_document('' PROJECT)",
+    "SELECT memory_import_inbox('memory_ext' PROJECT)",
     "SELECT memory_grant('postgres', 'NAME')",
     "SELECT memory_revoke('postgres', 'NAME')",
+    "SELECT * FROM memory_recall_check(1, 1 PROJECT)",
+];
+/// The same, of backups; what an admin gets to hear depends on what there is.
+pub const BACKING_UP: &[&str] = &[
+    "SELECT memory_backup('b' PROJECT)",
+    "SELECT memory_backup_verify('b' PROJECT)",
+    "SELECT memory_backup_rotate('b', new_passphrase => 'new' PROJECT)",
+    "SELECT memory_restore('b' PROJECT)",
+    "SELECT * FROM memory_backup_stream(passphrase => 'new' PROJECT)",
+    "SELECT memory_restore_stream('parts' PROJECT)",
 ];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
     "SELECT memory_metrics()",
     "SELECT * FROM memory_stats()",
     "SELECT memory_migrate()",
+    "SELECT * FROM memory_check_integrity()",
+    "SELECT * FROM memory_validate_vectors()",
+    "SELECT * FROM memory_cleanup_orphans()",
+    "SELECT memory_maintenance()",
+    "SELECT * FROM memory_maintenance_history()",
+    "SELECT memory_rebuild_index()",
+    "SELECT memory_rebuild_script()",
+    "SELECT memory_reembed()",
+    "SELECT * FROM memory_audit_seal()",
+    "SELECT * FROM memory_audit_verify()",
+    "SELECT memory_audit_anchor()",
+    "SELECT memory_audit_export()",
     "SELECT memory_grant('postgres', '*')",
     "SELECT memory_revoke('postgres', '*')",
 ];

@@ -1,5 +1,5 @@
 //! Encrypted backups.
 
-mod backup;
+mod files;
 mod restore;
 mod stream;

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::integrity::{self, Finding, Inspection};
 use crate::store::maintenance::{self, recall};
 
@@ -27,7 +28,7 @@ fn row(finding: Finding) -> Row {
 /// embedding_dimensions, embedding_values, embedding_sketch, embedding_missing, embedding_stale, expired_backlog, tombstone_backlog,
 /// history_hash, history_intervals, vote_counters, orphans, secrets_cached, superseded_by, supersession_cycles. Of sample rows (0..10000):
 /// embedding_differs (embedded again), text_index (its words again), hnsw_reach (found by its own vector). Then statistics, and btree,
-/// where the extension amcheck is installed and the owner may use it. details has up to 10 samples, a hint, and skipped where a check
+/// where the extension amcheck is installed and the owner may use it, and audit_seals (of the whole store only). details has up to 10 samples, a hint, and skipped where a check
 /// could not look. It reads every row once or twice and changes nothing; a standby will do. Errors: 22023, 42501, 55000.
 #[pg_extern(stable, parallel_unsafe)]
 fn memory_check_integrity(
@@ -44,10 +45,12 @@ fn memory_check_integrity(
         ),
     >,
 > {
-    let call = integrity::begin(project_id)?;
-    let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
-    let findings = integrity::check(&inspection);
-    Ok(TableIterator::new(findings.into_iter().map(row)))
+    measured(Operation::CheckIntegrity, || {
+        let call = integrity::begin(project_id)?;
+        let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
+        let findings = integrity::check(&inspection);
+        Ok(TableIterator::new(findings.into_iter().map(row)))
+    })
 }
 
 /// The checks of memory_check_integrity() that are about vectors, and in a first row, vectors, what there is: rows, embedded, waiting
@@ -70,10 +73,12 @@ fn memory_validate_vectors(
         ),
     >,
 > {
-    let call = integrity::begin(project_id)?;
-    let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
-    let findings = integrity::check_vectors(&inspection);
-    Ok(TableIterator::new(findings.into_iter().map(row)))
+    measured(Operation::ValidateVectors, || {
+        let call = integrity::begin(project_id)?;
+        let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
+        let findings = integrity::check_vectors(&inspection);
+        Ok(TableIterator::new(findings.into_iter().map(row)))
+    })
 }
 
 /// How much of the truth a vector search of a project finds: recall at k, by the path that memory_search() takes as it is set.
@@ -101,19 +106,21 @@ fn memory_recall_check(
         ),
     >,
 > {
-    let project = crate::store::access::resolve_project(project_id)?;
-    let call = maintenance::begin(Some(&project), false, "check")?;
-    let k = k.unwrap_or(10);
-    let paths = recall::check(&call, sample.unwrap_or(100), k)?;
-    Ok(TableIterator::new(paths.into_iter().map(move |recall| {
-        (
-            recall.path.to_owned(),
-            recall.searched,
-            k,
-            recall.recall(),
-            recall.worst,
-            recall.short,
-            recall.milliseconds(),
-        )
-    })))
+    measured(Operation::RecallCheck, || {
+        let project = crate::store::access::resolve_project(project_id)?;
+        let call = maintenance::begin(Some(&project), false, "check")?;
+        let k = k.unwrap_or(10);
+        let paths = recall::check(&call, sample.unwrap_or(100), k)?;
+        Ok(TableIterator::new(paths.into_iter().map(move |recall| {
+            (
+                recall.path.to_owned(),
+                recall.searched,
+                k,
+                recall.recall(),
+                recall.worst,
+                recall.short,
+                recall.milliseconds(),
+            )
+        })))
+    })
 }

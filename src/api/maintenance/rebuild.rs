@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::maintenance;
 use crate::store::maintenance::rebuild;
 use crate::store::maintenance::reembed::{self, Task};
@@ -14,7 +15,8 @@ use crate::store::maintenance::reembed::{self, Task};
 /// reembed makes the vectors anew first, as memory_reembed() does. Locks memories exclusively (ACCESS EXCLUSIVE) until the transaction
 /// ends: reading waits too; memory_rebuild_script() rebuilds while others work. As fast as maintenance_work_mem of the session lets it:
 /// about 4 kB a vector of 384 dimensions. Returns found, eligible (not sensitive, not deleted), embedded, failed, index (name, m,
-/// ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves. For the
+/// ef_construction, seconds, size in bytes), reembed, and verification: of 100 memories searched, how many found themselves, and by_index, whether this
+/// transaction could use the new index (later ones can; memory_recall_check() tells). For the
 /// owner of the memories and admins of every project. Errors: 22023, 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_rebuild_index(
@@ -22,9 +24,11 @@ fn memory_rebuild_index(
     ef_construction: default!(Option<i32>, "NULL"),
     reembed: default!(Option<bool>, "false"),
 ) -> Result<Jsonb> {
-    let call = maintenance::begin(None, true, "rebuild")?;
-    let report = rebuild::rebuild(&call, m, ef_construction, reembed.unwrap_or(false))?;
-    Ok(Jsonb::parse(&report.to_string()))
+    measured(Operation::RebuildIndex, || {
+        let call = maintenance::begin(None, true, "rebuild")?;
+        let report = rebuild::rebuild(&call, m, ef_construction, reembed.unwrap_or(false))?;
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }
 
 /// A script for psql that builds the vector index anew while others read and write: the new index is built beside the old one
@@ -37,8 +41,10 @@ fn memory_rebuild_script(
     m: default!(Option<i32>, "NULL"),
     ef_construction: default!(Option<i32>, "NULL"),
 ) -> Result<String> {
-    let call = maintenance::begin(None, false, "rebuild")?;
-    Ok(rebuild::script(&call, m, ef_construction)?)
+    measured(Operation::RebuildScript, || {
+        let call = maintenance::begin(None, false, "rebuild")?;
+        Ok(rebuild::script(&call, m, ef_construction)?)
+    })
 }
 
 /// Makes the vectors of memories anew by the store's embedder, in the order of their ids; sensitive and deleted ones have none.
@@ -56,14 +62,16 @@ fn memory_reembed(
     only_stale: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let call = maintenance::begin(project_id, true, "reembed")?;
-    let task = Task {
-        project_id,
-        batch: batch.unwrap_or(1000).into(),
-        after,
-        only_stale: only_stale.unwrap_or(false),
-        verify: true,
-    };
-    let outcomes = reembed::run(&call, &task)?;
-    Ok(Jsonb::parse(&outcomes.report().to_string()))
+    measured(Operation::Reembed, || {
+        let call = maintenance::begin(project_id, true, "reembed")?;
+        let task = Task {
+            project_id,
+            batch: batch.unwrap_or(1000).into(),
+            after,
+            only_stale: only_stale.unwrap_or(false),
+            verify: true,
+        };
+        let outcomes = reembed::run(&call, &task)?;
+        Ok(Jsonb::parse(&outcomes.report().to_string()))
+    })
 }

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::monitoring;
 
 /// How the store is, as JSON: numbers only, for any role.
@@ -15,7 +16,9 @@ use crate::store::monitoring;
 /// of texts. What cannot be known is null. Works on a standby. Raises no error for what it is to report.
 #[pg_extern(stable, parallel_unsafe)]
 fn memory_health() -> Result<Jsonb> {
-    Ok(Jsonb::parse(&monitoring::health().to_string()))
+    measured(Operation::Health, || {
+        Ok(Jsonb::parse(&monitoring::health().to_string()))
+    })
 }
 
 /// Whether the store can be used: it is there, of a version that the library serves, with all its tables and a valid vector index.
@@ -23,5 +26,5 @@ fn memory_health() -> Result<Jsonb> {
 /// Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot.
 #[pg_extern(stable, parallel_unsafe)]
 fn memory_ready() -> Result<bool> {
-    Ok(monitoring::ready())
+    measured(Operation::Ready, || Ok(monitoring::ready()))
 }

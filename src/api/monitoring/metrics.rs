@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::monitoring;
 
 /// All metrics of this database's store in Prometheus's text format 0.0.4.
@@ -15,7 +16,7 @@ use crate::store::monitoring;
 /// pg_monitor, the owner of the memories and admins of every project. Errors: 42501.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_metrics() -> Result<String> {
-    Ok(monitoring::metrics()?)
+    measured(Operation::Metrics, || Ok(monitoring::metrics()?))
 }
 
 /// The metrics of memory_metrics() as rows, with rows and backlogs counted, which reads the tables; and memories by what they are
@@ -27,9 +28,12 @@ fn memory_metrics() -> Result<String> {
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_stats(
     project_id: default!(Option<&str>, "NULL"),
-) -> Result<TableIterator<'static, (name!(name, String), name!(value, f64), name!(labels, Jsonb))>> {
-    let rows = monitoring::stats(project_id)?;
-    Ok(TableIterator::new(rows.into_iter().map(
-        |(name, value, labels)| (name, value, Jsonb::parse(&labels.to_string())),
-    )))
+) -> Result<TableIterator<'static, (name!(name, String), name!(value, f64), name!(labels, Jsonb))>>
+{
+    measured(Operation::Stats, || {
+        let rows = monitoring::stats(project_id)?;
+        Ok(TableIterator::new(rows.into_iter().map(
+            |(name, value, labels)| (name, value, Jsonb::parse(&labels.to_string())),
+        )))
+    })
 }

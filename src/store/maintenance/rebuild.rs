@@ -90,6 +90,7 @@ pub fn rebuild(
         report["reembed"] = embedded_anew.map_or(Value::Null, |outcomes| outcomes.report());
         let sample = draw::embedded(call, session, None, VERIFIED);
         report["verification"] = integrity::reached(call, session, &sample).report();
+        report["verification"]["by_index"] = is_usable_here(call, session).into();
         Ok(report)
     })
 }
@@ -111,6 +112,15 @@ fn is_there(call: &Call, session: &Session) -> Result<bool> {
         .hint("Rename it, then try again.")),
         ours => Ok(ours.is_some()),
     }
+}
+
+/// An index that was built over versions which an older transaction may still see serves those that begin later: this one looks
+/// without it.
+fn is_usable_here(call: &Call, session: &Session) -> bool {
+    let sql = "SELECT NOT i.indcheckxmin FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+               WHERE c.relnamespace = $1 AND c.relname = $2";
+    let args = [Arg::oid(call.store.identity.schema_oid), INDEX.into()];
+    session.write(sql, &args).get(0, 1).unwrap_or(false)
 }
 
 fn counts(call: &Call, session: &Session) -> Value {

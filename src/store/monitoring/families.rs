@@ -148,7 +148,7 @@ impl Families {
         .may_be(state.last_seal);
         self.gauge(
             "memory_unsealed_rows",
-            "Rows of the audit trail that no seal covers, and at most so many old versions; 100001 of either is that many or more.",
+            "Rows of the audit trail and old versions that no seal covers; 100001 of either is that many or more.",
         )
         .may_be(state.unsealed.map(whole));
         self.gauge(

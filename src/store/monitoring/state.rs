@@ -155,19 +155,20 @@ pub fn backlogs(looker: &Looker<'_>, project: Option<&str>) -> (Option<i64>, Opt
 /// What is to have a vector and has none.
 pub const WAITING: &str = "m.embedding IS NULL AND NOT m.is_sensitive AND m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now())";
 
-/// When the newest seal was made, and how many rows there are that none covers. Old versions have no index by their number: their
-/// sequence says how many there may be at most.
+/// When the newest seal was made, and how many rows there are that none covers: up to the limit of either table.
 pub fn seals(session: &Session, store: &Store) -> (Option<f64>, Option<i64>) {
+    let unsealed = |table: &str, id: &str, sealed: &str| {
+        format!(
+            "(SELECT count(*) FROM (SELECT FROM @s@.{table} WHERE {id} > coalesce((SELECT last_id FROM @s@.memory_audit_seals
+                  WHERE sealed_table = '{sealed}' ORDER BY number DESC LIMIT 1), 0) LIMIT {MOST_COUNTED}) there)"
+        )
+    };
     let sql = store.sql(&format!(
-        "WITH of_events AS (SELECT last_id, sealed_at FROM @s@.memory_audit_seals WHERE kind = 'event' ORDER BY number DESC LIMIT 1),
-              of_history AS (SELECT last_id, sealed_at FROM @s@.memory_audit_seals WHERE kind = 'history' ORDER BY number DESC LIMIT 1)
-         SELECT extract(epoch FROM greatest((SELECT sealed_at FROM of_events), (SELECT sealed_at FROM of_history)))::float8,
-                (SELECT count(*) FROM (SELECT FROM @s@.memory_events WHERE event_id > coalesce((SELECT last_id FROM of_events), 0) LIMIT {MOST_COUNTED}) there)
-                + least({MOST_COUNTED}, greatest(0, coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, 'history_id')::regclass), 0)
-                    - coalesce((SELECT last_id FROM of_history), 0)))"
+        "SELECT (SELECT extract(epoch FROM sealed_at)::float8 FROM @s@.memory_audit_seals ORDER BY number DESC LIMIT 1), {} + {}",
+        unsealed("memory_events", "event_id", "events"),
+        unsealed("memory_history", "history_id", "history"),
     ));
-    let history = store.sql("@s@.memory_history");
-    let rows = session.read(&sql, Planning::Generic, &[history.into()]);
+    let rows = session.read(&sql, Planning::Custom, &[]);
     (rows.get(0, 1), rows.get(0, 2))
 }
 

@@ -47,6 +47,10 @@ enum Shape {
 }
 
 /// Something that was read.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and most are records"
+)]
 pub enum Item<'a> {
     Header(Header<'a>),
     Record(Place, Record<'a>),
@@ -196,7 +200,10 @@ impl<'a> Reader<'a> {
             let mark = if is_begun { ',' } else { '[' };
             is_begun = true;
             let Some(element) = text.strip_prefix(mark) else {
-                return wrong("an element of the array begins with a comma", ErrorKind::NotJson);
+                return wrong(
+                    "an element of the array begins with a comma",
+                    ErrorKind::NotJson,
+                );
             };
             if is_blank(element) {
                 return wrong("an element of the array is missing", ErrorKind::NotJson);
