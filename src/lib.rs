@@ -23,6 +23,7 @@ compile_error!(
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::guc::define();
+    pg::shmem::register();
     pg::worker::register();
     pg::planner::install();
 }

@@ -531,6 +531,48 @@ fn maintenance_interval_is_how_often_the_worker_checks_the_store() {
 }
 
 #[test]
+fn recall_check_interval_is_how_often_the_worker_measures_recall() {
+    let cluster = preloaded(&["memory_ext.naptime = '1s'"]);
+    let mut sql = cluster.database().connect();
+    sql.run("SELECT memory_add('memory ' || i) FROM generate_series(1, 30) i");
+    let measured = |sql: &mut Client, name: &str| -> Option<f64> {
+        let sql = sql.query_opt("SELECT value FROM memory_stats() WHERE name = $1", &[&name]);
+        sql.expect("the rows").map(|row| row.get(0))
+    };
+    let runs = "SELECT value FROM memory_stats() WHERE name = 'memory_worker_runs_total' AND labels ->> 'result' = 'ok'";
+    let visited = |sql: &mut Client| {
+        let before: f64 = sql.one(runs, &[]);
+        wait_until("the worker has come by twice", SOON, || {
+            sql.one::<f64>(runs, &[]) >= before + 2.0
+        });
+    };
+    visited(&mut sql);
+    assert_eq!(
+        measured(&mut sql, "memory_recall_ratio"),
+        None,
+        "not unless asked to"
+    );
+
+    cluster.configure("memory_ext.recall_check_interval = '1h'");
+    cluster.reload();
+    wait_until("recall is measured", SOON, || {
+        measured(&mut sql, "memory_recall_ratio") == Some(1.0)
+    });
+    let time = measured(&mut sql, "memory_recall_timestamp_seconds").expect("a time");
+    visited(&mut sql);
+    assert_eq!(
+        measured(&mut sql, "memory_recall_timestamp_seconds"),
+        Some(time),
+        "once an hour"
+    );
+    cluster.configure("memory_ext.recall_check_interval = '1s'");
+    cluster.reload();
+    wait_until("recall is measured again", SOON, || {
+        measured(&mut sql, "memory_recall_timestamp_seconds") > Some(time)
+    });
+}
+
+#[test]
 fn seal_interval_is_how_often_the_worker_seals() {
     let cluster = Cluster::start(Options {
         preload: true,
@@ -619,6 +661,7 @@ fn settings_that_guard_others_are_the_superusers() {
         "expire_batch = 1",
         "tombstone_retention = 1",
         "maintenance_interval = 1",
+        "recall_check_interval = 1",
         "seal_interval = 1",
     ] {
         owner

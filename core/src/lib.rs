@@ -15,13 +15,17 @@
 //! | [`copy_text`] | PostgreSQL's COPY text format: fields of a line, and back |
 //! | [`scan`] | personal data, secrets and prompt injection in a text; redaction |
 //! | [`seal`] | tamper evidence of the audit trail: Merkle roots chained by HMAC |
+//! | [`counters`] | counters and histograms that many count in at once |
+//! | [`exposition`] | Prometheus's text format |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
 #![forbid(unsafe_code)]
 
 pub mod container;
 pub mod copy_text;
+pub mod counters;
 pub mod embed;
+pub mod exposition;
 pub mod filter;
 pub mod id;
 pub mod jsonl;

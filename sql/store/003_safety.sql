@@ -56,3 +56,7 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_maintenance_runs (
 );
 
 CREATE INDEX IF NOT EXISTS ix_memory_maintenance_runs_started ON @schema@.memory_maintenance_runs (started_at);
+
+-- Memories that wait for a vector. Next to empty: whoever monitors the store counts them, often.
+CREATE INDEX IF NOT EXISTS ix_memories_waiting ON @schema@.memories (project_id, expires_at)
+    WHERE embedding IS NULL AND NOT is_sensitive AND deleted_at IS NULL;

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::arguments::required;
 use crate::pg::error::SqlResult as Result;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::system;
 use crate::store::access::{Privilege, Right};
 use crate::store::grants::{self, Grant};
@@ -21,15 +22,17 @@ fn memory_grant(
     privilege: default!(Option<&str>, "'read'"),
     agent_id: default!(Option<&str>, "NULL"),
 ) -> Result<()> {
-    let grant = Grant {
-        role: required("role", role)?,
-        project: required("project", project)?,
-        agent_id,
-    };
-    Ok(grants::grant(
-        &grant,
-        Privilege::named(required("privilege", privilege)?)?,
-    )?)
+    measured(Operation::Grant, || {
+        let grant = Grant {
+            role: required("role", role)?,
+            project: required("project", project)?,
+            agent_id,
+        };
+        Ok(grants::grant(
+            &grant,
+            Privilege::named(required("privilege", privilege)?)?,
+        )?)
+    })
 }
 
 /// Takes grants of a role in a project back and returns how many; privilege and agent_id left out mean all.
@@ -41,15 +44,17 @@ fn memory_revoke(
     privilege: default!(Option<&str>, "NULL"),
     agent_id: default!(Option<&str>, "NULL"),
 ) -> Result<i64> {
-    let grant = Grant {
-        role: required("role", role)?,
-        project: required("project", project)?,
-        agent_id,
-    };
-    Ok(grants::revoke(
-        &grant,
-        privilege.map(Privilege::named).transpose()?,
-    )?)
+    measured(Operation::Revoke, || {
+        let grant = Grant {
+            role: required("role", role)?,
+            project: required("project", project)?,
+            agent_id,
+        };
+        Ok(grants::revoke(
+            &grant,
+            privilege.map(Privilege::named).transpose()?,
+        )?)
+    })
 }
 
 /// What would void the access rules: one row a check, severity ok, warning or error. Errors: 55000.
@@ -65,15 +70,17 @@ fn memory_security_check() -> Result<
         ),
     >,
 > {
-    let findings = security::check()?;
-    Ok(TableIterator::new(findings.into_iter().map(|finding| {
-        (
-            finding.finding.to_owned(),
-            finding.severity.to_owned(),
-            finding.detail,
-            finding.hint.to_owned(),
-        )
-    })))
+    measured(Operation::SecurityCheck, || {
+        let findings = security::check()?;
+        Ok(TableIterator::new(findings.into_iter().map(|finding| {
+            (
+                finding.finding.to_owned(),
+                finding.severity.to_owned(),
+                finding.detail,
+                finding.hint.to_owned(),
+            )
+        })))
+    })
 }
 
 /// Whether the current role has a privilege in a project (NULL: in any): the rule of row-level security on the store's tables.

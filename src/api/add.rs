@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::{agents, required};
 use crate::pg::error::{self, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::pg::{guc, system};
 use crate::store::memory::Draft;
@@ -44,33 +45,35 @@ fn memory_add(
     on_duplicate: default!(Option<String>, "'return'"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    let draft = Draft {
-        content,
-        namespace,
-        scope,
-        metadata,
-        ttl,
-        memory_type,
-        embedding,
-        user_id,
-        session_id,
-        entity_id,
-        shared_with_agents: agents(shared_with_agents)?,
-        key,
-        sensitive: sensitive.unwrap_or(false),
-        importance,
-        expires_at,
-        id,
-        on_duplicate,
-        agent_id: None,
-    };
-    let store = store_for(&[&draft])?;
-    let call = Call::begin_on(store, project_id, agent_id, Privilege::Write, "add")?;
-    call.access.author()?;
-    let memory =
-        batch::with_cached_embeddings(&call, vec![draft.complete(&call.store, &call.access)?]);
-    let mut added = batch::write(&call, memory)?;
-    Ok(added.pop().map(|added| added.id).unwrap_or_default())
+    measured(Operation::Add, || {
+        let draft = Draft {
+            content,
+            namespace,
+            scope,
+            metadata,
+            ttl,
+            memory_type,
+            embedding,
+            user_id,
+            session_id,
+            entity_id,
+            shared_with_agents: agents(shared_with_agents)?,
+            key,
+            sensitive: sensitive.unwrap_or(false),
+            importance,
+            expires_at,
+            id,
+            on_duplicate,
+            agent_id: None,
+        };
+        let store = store_for(&[&draft])?;
+        let call = Call::begin_on(store, project_id, agent_id, Privilege::Write, "add")?;
+        call.access.author()?;
+        let memory =
+            batch::with_cached_embeddings(&call, vec![draft.complete(&call.store, &call.access)?]);
+        let mut added = batch::write(&call, memory)?;
+        Ok(added.pop().map(|added| added.id).unwrap_or_default())
+    })
 }
 
 /// Adds many memories in one statement, all or none, and returns each one's id in order.
@@ -92,12 +95,14 @@ fn memory_add_many(
         ),
     >,
 > {
-    let drafts = batch::parse(&required("items", items)?.text(), guc::max_batch())?;
-    let store = store_for(&drafts.iter().collect::<Vec<_>>())?;
-    let added = batch::add(store, project_id, drafts)?;
-    Ok(TableIterator::new(added.into_iter().enumerate().map(
-        |(place, added)| (place as i32 + 1, added.id, added.deduplicated),
-    )))
+    measured(Operation::AddMany, || {
+        let drafts = batch::parse(&required("items", items)?.text(), guc::max_batch())?;
+        let store = store_for(&drafts.iter().collect::<Vec<_>>())?;
+        let added = batch::add(store, project_id, drafts)?;
+        Ok(TableIterator::new(added.into_iter().enumerate().map(
+            |(place, added)| (place as i32 + 1, added.id, added.deduplicated),
+        )))
+    })
 }
 
 /// The store, made now if it is missing and the session allows it; vectors that come with the first add say of which kind.

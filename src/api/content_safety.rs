@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use super::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::{content_policy, memory};
 
 /// Personal data, secrets and instructions to a model (prompt injection) in a text, whatever the policies are.
@@ -14,7 +15,9 @@ use crate::store::{content_policy, memory};
 /// [REDACTED:kind] in place of each. Time grows with the length only. Errors: 22023 NULL, 54000 over memory_ext.max_content_bytes.
 #[pg_extern(stable, parallel_safe)]
 fn memory_scan(content: Option<&str>) -> Result<Jsonb> {
-    let content = required("content", content)?;
-    memory::check_length("content", content)?;
-    Ok(Jsonb::parse(&content_policy::report(content).to_string()))
+    measured(Operation::Scan, || {
+        let content = required("content", content)?;
+        memory::check_length("content", content)?;
+        Ok(Jsonb::parse(&content_policy::report(content).to_string()))
+    })
 }

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::required;
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::search::{Request, Search};
@@ -35,55 +36,58 @@ fn memory_context(
     until: default!(Option<TimestampWithTimeZone>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    let query = required("query", query)?;
-    let token_budget = match token_budget.unwrap_or(1000) {
-        budget if budget > 0 => budget.unsigned_abs() as usize,
-        budget => {
-            return Err(
-                Error::argument(format!("token_budget is {budget}, expected 1 or more")).into(),
-            );
+    measured(Operation::Context, || {
+        let query = required("query", query)?;
+        let token_budget = match token_budget.unwrap_or(1000) {
+            budget if budget > 0 => budget.unsigned_abs() as usize,
+            budget => {
+                return Err(Error::argument(format!(
+                    "token_budget is {budget}, expected 1 or more"
+                ))
+                .into());
+            }
+        };
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let request = Request {
+            query: Some(query),
+            k: k.or(Some(20)),
+            embedding,
+            mode,
+            filters: Filters {
+                namespace,
+                user_id,
+                session_id,
+                memory_types,
+                metadata,
+                filter,
+                since,
+                until,
+                ..Filters::default()
+            },
+            ..Request::default()
+        };
+        let hits = Search::new(&call, request)?.run(&call);
+        let lines = hits.iter().map(|hit| match &hit.key {
+            Some(key) => format!(
+                "- [{}] {key}: {}\n",
+                hit.id,
+                memory_core::text::normalise(&hit.content)
+            ),
+            None => format!(
+                "- [{}] {}\n",
+                hit.id,
+                memory_core::text::normalise(&hit.content)
+            ),
+        });
+        let mut context = String::new();
+        let mut left = token_budget;
+        for line in lines {
+            let tokens = memory_core::text::estimate_tokens(&line);
+            if tokens <= left {
+                left -= tokens;
+                context.push_str(&line);
+            }
         }
-    };
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let request = Request {
-        query: Some(query),
-        k: k.or(Some(20)),
-        embedding,
-        mode,
-        filters: Filters {
-            namespace,
-            user_id,
-            session_id,
-            memory_types,
-            metadata,
-            filter,
-            since,
-            until,
-            ..Filters::default()
-        },
-        ..Request::default()
-    };
-    let hits = Search::new(&call, request)?.run(&call);
-    let lines = hits.iter().map(|hit| match &hit.key {
-        Some(key) => format!(
-            "- [{}] {key}: {}\n",
-            hit.id,
-            memory_core::text::normalise(&hit.content)
-        ),
-        None => format!(
-            "- [{}] {}\n",
-            hit.id,
-            memory_core::text::normalise(&hit.content)
-        ),
-    });
-    let mut context = String::new();
-    let mut left = token_budget;
-    for line in lines {
-        let tokens = memory_core::text::estimate_tokens(&line);
-        if tokens <= left {
-            left -= tokens;
-            context.push_str(&line);
-        }
-    }
-    Ok(context)
+        Ok(context)
+    })
 }

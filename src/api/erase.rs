@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::{reason as check_reason, required};
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::system;
 use crate::store::conditions::Filters;
 use crate::store::erase::{self, Oblivion};
@@ -19,9 +20,11 @@ fn memory_delete(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    let id = required("id", id)?;
-    let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
-    Ok(erase::delete(&call, id)?)
+    measured(Operation::Delete, || {
+        let id = required("id", id)?;
+        let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
+        Ok(erase::delete(&call, id)?)
+    })
 }
 
 /// Erases memories for good, with every version, use and cached vector of them, and returns a receipt, which is kept as an event.
@@ -43,48 +46,50 @@ fn memory_forget(
     reason: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let reason = check_reason(reason)?;
-    let call = Call::begin(project_id, None, Privilege::Admin, "forget")?;
-    let described = described(&[
-        ("ids", ids.as_ref().map(|ids| serde_json::json!(ids))),
-        ("user_id", user_id.map(Into::into)),
-        ("agent_id", agent_id.map(Into::into)),
-        ("session_id", session_id.map(Into::into)),
-        ("entity_id", entity_id.map(Into::into)),
-        ("namespace", namespace.map(Into::into)),
-        (
-            "metadata",
-            metadata
-                .as_ref()
-                .map(|metadata| json_or_text(&metadata.text())),
-        ),
-        (
-            "filter",
-            filter.as_ref().map(|filter| json_or_text(&filter.text())),
-        ),
-        ("before", before.map(|before| before.to_iso_string().into())),
-    ]);
-    let filters = Filters {
-        namespace,
-        user_id,
-        session_id,
-        entity_id,
-        author: agent_id,
-        metadata,
-        filter,
-        ..Filters::default()
-    };
-    let receipt = erase::forget(
-        &call,
-        Oblivion {
-            ids,
-            before,
-            filters,
-        },
-        described,
-        reason,
-    )?;
-    Ok(Jsonb::parse(&receipt.to_string()))
+    measured(Operation::Forget, || {
+        let reason = check_reason(reason)?;
+        let call = Call::begin(project_id, None, Privilege::Admin, "forget")?;
+        let described = described(&[
+            ("ids", ids.as_ref().map(|ids| serde_json::json!(ids))),
+            ("user_id", user_id.map(Into::into)),
+            ("agent_id", agent_id.map(Into::into)),
+            ("session_id", session_id.map(Into::into)),
+            ("entity_id", entity_id.map(Into::into)),
+            ("namespace", namespace.map(Into::into)),
+            (
+                "metadata",
+                metadata
+                    .as_ref()
+                    .map(|metadata| json_or_text(&metadata.text())),
+            ),
+            (
+                "filter",
+                filter.as_ref().map(|filter| json_or_text(&filter.text())),
+            ),
+            ("before", before.map(|before| before.to_iso_string().into())),
+        ]);
+        let filters = Filters {
+            namespace,
+            user_id,
+            session_id,
+            entity_id,
+            author: agent_id,
+            metadata,
+            filter,
+            ..Filters::default()
+        };
+        let receipt = erase::forget(
+            &call,
+            Oblivion {
+                ids,
+                before,
+                filters,
+            },
+            described,
+            reason,
+        )?;
+        Ok(Jsonb::parse(&receipt.to_string()))
+    })
 }
 
 fn described(filters: &[(&str, Option<serde_json::Value>)]) -> serde_json::Value {
@@ -104,22 +109,24 @@ fn json_or_text(text: &str) -> serde_json::Value {
 /// already. For the owner of the memories; the background worker calls the same. Errors: 22023, 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_expire(batch: default!(Option<i32>, "1000")) -> Result<i64> {
-    let store = open::open()?;
-    let caller = system::current_role();
-    if !access::is_master(&store, caller) && !access::is_admin_everywhere(&store, caller) {
-        return Err(Error::denied(format!(
-            "role {:?} may not expire memories of every project",
-            system::role_name(caller)
-        ))
-        .hint("It needs memory_grant(role, '*', 'admin').")
-        .into());
-    }
-    let call = Call::begin_on(
-        store,
-        Some(access::DEFAULT_PROJECT),
-        Some("*"),
-        Privilege::Admin,
-        "expire",
-    )?;
-    Ok(erase::expire(&call, batch.unwrap_or(1000))?)
+    measured(Operation::Expire, || {
+        let store = open::open()?;
+        let caller = system::current_role();
+        if !access::is_master(&store, caller) && !access::is_admin_everywhere(&store, caller) {
+            return Err(Error::denied(format!(
+                "role {:?} may not expire memories of every project",
+                system::role_name(caller)
+            ))
+            .hint("It needs memory_grant(role, '*', 'admin').")
+            .into());
+        }
+        let call = Call::begin_on(
+            store,
+            Some(access::DEFAULT_PROJECT),
+            Some("*"),
+            Privilege::Admin,
+            "expire",
+        )?;
+        Ok(erase::expire(&call, batch.unwrap_or(1000))?)
+    })
 }

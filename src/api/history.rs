@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::{Call, Privilege, history, migrate};
 
 /// Every version of a memory, oldest first; the current one has no valid_to, a deleted one's is the time it was deleted.
@@ -36,25 +37,27 @@ fn memory_history(
         ),
     >,
 > {
-    let id = required("id", id)?;
-    let call = Call::begin_timeless(migrate::FIRST, project_id, agent_id)?;
-    let versions = history::versions(&call, id);
-    Ok(TableIterator::new(versions.into_iter().map(|version| {
-        (
-            version.version,
-            version.operation,
-            version.content,
-            version.metadata,
-            version.memory_type,
-            version.scope,
-            version.importance,
-            version.expires_at,
-            version.valid_from,
-            version.valid_to,
-            version.changed_by,
-            version.changed_as_agent,
-        )
-    })))
+    measured(Operation::History, || {
+        let id = required("id", id)?;
+        let call = Call::begin_timeless(migrate::FIRST, project_id, agent_id)?;
+        let versions = history::versions(&call, id);
+        Ok(TableIterator::new(versions.into_iter().map(|version| {
+            (
+                version.version,
+                version.operation,
+                version.content,
+                version.metadata,
+                version.memory_type,
+                version.scope,
+                version.importance,
+                version.expires_at,
+                version.valid_from,
+                version.valid_to,
+                version.changed_by,
+                version.changed_as_agent,
+            )
+        })))
+    })
 }
 
 /// Makes an earlier version of a memory the current one and returns the new version's number; a deleted memory lives again.
@@ -67,7 +70,9 @@ fn memory_restore_version(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<i32> {
-    let (id, version) = (required("id", id)?, required("version", version)?);
-    let call = Call::begin(project_id, agent_id, Privilege::Write, "restore")?;
-    Ok(history::restore(&call, id, version)?)
+    measured(Operation::RestoreVersion, || {
+        let (id, version) = (required("id", id)?, required("version", version)?);
+        let call = Call::begin(project_id, agent_id, Privilege::Write, "restore")?;
+        Ok(history::restore(&call, id, version)?)
+    })
 }

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::spi::{self, Planning};
 use crate::store::migrate;
 use crate::store::open;
@@ -39,23 +40,25 @@ fn memory_init(
     hnsw_m: default!(Option<i32>, "NULL"),
     hnsw_ef_construction: default!(Option<i32>, "NULL"),
 ) -> Result<Jsonb> {
-    let wish = Wish {
-        dimensions,
-        embedder: embedder.map(str::to_owned),
-        text_search_config: text_search_config.map(str::to_owned),
-        hnsw_m,
-        hnsw_ef_construction,
-    };
-    let (store, created) = migrate::init(wish)?;
-    let report = serde_json::json!({
-        "created": created,
-        "store": migrate::version_of(store.migration),
-        "schema": store.schema(),
-        "dimensions": store.dimensions,
-        "embedder": store.embedder.name(),
-        "text_search_config": store.text_search_config,
-    });
-    Ok(Jsonb::parse(&report.to_string()))
+    measured(Operation::Init, || {
+        let wish = Wish {
+            dimensions,
+            embedder: embedder.map(str::to_owned),
+            text_search_config: text_search_config.map(str::to_owned),
+            hnsw_m,
+            hnsw_ef_construction,
+        };
+        let (store, created) = migrate::init(wish)?;
+        let report = serde_json::json!({
+            "created": created,
+            "store": migrate::version_of(store.migration),
+            "schema": store.schema(),
+            "dimensions": store.dimensions,
+            "embedder": store.embedder.name(),
+            "text_search_config": store.text_search_config,
+        });
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }
 
 /// Brings an older store, such as one restored from an old backup, up to the version of the library.
@@ -63,36 +66,40 @@ fn memory_init(
 /// Runs the pending numbered migrations as the owner of the tables. Errors: 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_migrate() -> Result<Jsonb> {
-    let (from, applied) = migrate::migrate()?;
-    let report = serde_json::json!({
-        "from": migrate::version_of(from),
-        "to": migrate::version_of(applied.last().copied().unwrap_or(from)),
-        "applied": applied,
-    });
-    Ok(Jsonb::parse(&report.to_string()))
+    measured(Operation::Migrate, || {
+        let (from, applied) = migrate::migrate()?;
+        let report = serde_json::json!({
+            "from": migrate::version_of(from),
+            "to": migrate::version_of(applied.last().copied().unwrap_or(from)),
+            "applied": applied,
+        });
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }
 
 /// The versions of extension, library, store, pgvector and server, and what the store was made with.
 #[pg_extern(stable, parallel_restricted)]
 fn memory_version() -> Result<Jsonb> {
-    let store = open::find()?;
-    let (extension, vector, server): (Option<String>, Option<String>, Option<String>) =
-        spi::connect(|session| {
-            let sql = "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'memory_ext'),
+    measured(Operation::Version, || {
+        let store = open::find()?;
+        let (extension, vector, server): (Option<String>, Option<String>, Option<String>) =
+            spi::connect(|session| {
+                let sql = "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'memory_ext'),
                           (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector'),
                           pg_catalog.current_setting('server_version')";
-            let rows = session.read(sql, Planning::Auto, &[]);
-            (rows.get(0, 1), rows.get(0, 2), rows.get(0, 3))
+                let rows = session.read(sql, Planning::Auto, &[]);
+                (rows.get(0, 1), rows.get(0, 2), rows.get(0, 3))
+            });
+        let report = serde_json::json!({
+            "extension": extension,
+            "library": migrate::LIBRARY_VERSION,
+            "store": store.as_ref().map(|store| migrate::version_of(store.migration)),
+            "pgvector": vector,
+            "server": server,
+            "dimensions": store.as_ref().map(|store| store.dimensions),
+            "embedder": store.as_ref().map(|store| store.embedder.name()),
+            "model": store.as_ref().map(|store| store.model.clone()),
         });
-    let report = serde_json::json!({
-        "extension": extension,
-        "library": migrate::LIBRARY_VERSION,
-        "store": store.as_ref().map(|store| migrate::version_of(store.migration)),
-        "pgvector": vector,
-        "server": server,
-        "dimensions": store.as_ref().map(|store| store.dimensions),
-        "embedder": store.as_ref().map(|store| store.embedder.name()),
-        "model": store.as_ref().map(|store| store.model.clone()),
-    });
-    Ok(Jsonb::parse(&report.to_string()))
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }

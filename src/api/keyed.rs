@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::{reason as check_reason, required};
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::keyed::{self, Setting};
 use crate::store::memory::{Expiry, expiry};
 use crate::store::{Call, Privilege, aliases, migrate};
@@ -30,21 +31,23 @@ fn memory_kv_set(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    let setting = Setting {
-        key: required("key", key)?,
-        value,
-        sensitive,
-        source,
-        expiry: match expiry(ttl, None)? {
-            Expiry::Unsaid => Expiry::Never,
-            said => said,
-        },
-        namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
-        metadata,
-    };
-    let store = super::add::store_or_new()?;
-    let call = Call::begin_on(store, project_id, agent_id, Privilege::Write, "kv_set")?;
-    Ok(keyed::set(&call, setting)?)
+    measured(Operation::KvSet, || {
+        let setting = Setting {
+            key: required("key", key)?,
+            value,
+            sensitive,
+            source,
+            expiry: match expiry(ttl, None)? {
+                Expiry::Unsaid => Expiry::Never,
+                said => said,
+            },
+            namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
+            metadata,
+        };
+        let store = super::add::store_or_new()?;
+        let call = Call::begin_on(store, project_id, agent_id, Privilege::Write, "kv_set")?;
+        Ok(keyed::set(&call, setting)?)
+    })
 }
 
 /// The value of a key; NULL when it is not set, deleted or expired, *** when it is sensitive. Errors: 22023, 42501, 55000.
@@ -55,9 +58,11 @@ fn memory_kv_get(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Option<String>> {
-    let key = required("key", key)?;
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    Ok(keyed::get(&call, key, namespace.unwrap_or(NAMESPACE)))
+    measured(Operation::KvGet, || {
+        let key = required("key", key)?;
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        Ok(keyed::get(&call, key, namespace.unwrap_or(NAMESPACE)))
+    })
 }
 
 /// Deletes a key, leaving a tombstone; false when it was not set. Errors: 22023, 42501, 55000.
@@ -68,9 +73,11 @@ fn memory_kv_delete(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    let key = required("key", key)?;
-    let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
-    Ok(keyed::delete(&call, key, namespace.unwrap_or(NAMESPACE))?)
+    measured(Operation::KvDelete, || {
+        let key = required("key", key)?;
+        let call = Call::begin(project_id, agent_id, Privilege::Write, "delete")?;
+        Ok(keyed::delete(&call, key, namespace.unwrap_or(NAMESPACE))?)
+    })
 }
 
 /// The keys that begin with prefix (all, when left out) and their values, by key; a sensitive value is shown as ***.
@@ -99,23 +106,25 @@ fn memory_kv_list(
         ),
     >,
 > {
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let entries = keyed::list(&call, prefix, namespace);
-    Ok(TableIterator::new(entries.into_iter().map(|entry| {
-        (
-            entry.key,
-            entry.value,
-            entry.source,
-            entry.is_sensitive,
-            entry.id,
-            entry.version,
-            entry.namespace,
-            entry.metadata,
-            entry.created_at,
-            entry.updated_at,
-            entry.expires_at,
-        )
-    })))
+    measured(Operation::KvList, || {
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let entries = keyed::list(&call, prefix, namespace);
+        Ok(TableIterator::new(entries.into_iter().map(|entry| {
+            (
+                entry.key,
+                entry.value,
+                entry.source,
+                entry.is_sensitive,
+                entry.id,
+                entry.version,
+                entry.namespace,
+                entry.metadata,
+                entry.created_at,
+                entry.updated_at,
+                entry.expires_at,
+            )
+        })))
+    })
 }
 
 /// Makes alias another name of key for all key/value functions of the project; with key NULL it removes the alias. True when
@@ -126,20 +135,22 @@ fn memory_kv_alias(
     key: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    let alias = required("alias", alias)?;
-    let store = super::add::store_or_new()?;
-    let call = Call::begin_batch(store, project_id)?;
-    if call.access.bound {
-        return Err(Error::denied(
-            "a role that is bound to an agent may not change the aliases of a project",
-        )
-        .hint("Aliases are for every agent; ask a role that is not bound to one.")
-        .into());
-    }
-    match key {
-        Some(key) => Ok(aliases::set(&call, alias, key)?),
-        None => Ok(aliases::remove(&call, alias)),
-    }
+    measured(Operation::KvAlias, || {
+        let alias = required("alias", alias)?;
+        let store = super::add::store_or_new()?;
+        let call = Call::begin_batch(store, project_id)?;
+        if call.access.bound {
+            return Err(Error::denied(
+                "a role that is bound to an agent may not change the aliases of a project",
+            )
+            .hint("Aliases are for every agent; ask a role that is not bound to one.")
+            .into());
+        }
+        match key {
+            Some(key) => Ok(aliases::set(&call, alias, key)?),
+            None => Ok(aliases::remove(&call, alias)),
+        }
+    })
 }
 
 /// The content of a sensitive memory. Needs the admin privilege and a reason; both reading and reason are recorded as an event.
@@ -151,7 +162,9 @@ fn memory_reveal(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    let (id, reason) = (required("id", id)?, check_reason(reason)?);
-    let call = Call::begin(project_id, agent_id, Privilege::Admin, "reveal")?;
-    Ok(keyed::reveal(&call, id, reason)?)
+    measured(Operation::Reveal, || {
+        let (id, reason) = (required("id", id)?, check_reason(reason)?);
+        let call = Call::begin(project_id, agent_id, Privilege::Admin, "reveal")?;
+        Ok(keyed::reveal(&call, id, reason)?)
+    })
 }

@@ -13,6 +13,7 @@ mod init;
 mod keyed;
 mod learning;
 mod maintenance;
+mod monitoring;
 mod read;
 mod rows;
 mod seal;

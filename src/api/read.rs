@@ -7,6 +7,7 @@ use super::arguments::required;
 use super::rows::memory_row;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::conditions::Filters;
 use crate::store::read::{Order, Page};
 use crate::store::{Call, migrate, read};
@@ -46,11 +47,13 @@ fn memory_get(
         ),
     >,
 > {
-    let id = required("id", id)?;
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    Ok(TableIterator::new(
-        read::get(&call, id).into_iter().map(memory_row),
-    ))
+    measured(Operation::Get, || {
+        let id = required("id", id)?;
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        Ok(TableIterator::new(
+            read::get(&call, id).into_iter().map(memory_row),
+        ))
+    })
 }
 
 /// The memories that pass the filters, newest first, a page at a time.
@@ -101,30 +104,32 @@ fn memory_list(
         ),
     >,
 > {
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let filters = Filters {
-        namespace,
-        user_id,
-        session_id,
-        entity_id,
-        memory_types,
-        metadata,
-        filter,
-        since,
-        until,
-        ..Filters::default()
-    };
-    let memories = read::list(
-        &call,
-        filters,
-        include_expired.unwrap_or(false),
-        &Page {
-            order: Order::Newest,
-            size: page_size.unwrap_or(50),
-            after,
-        },
-    )?;
-    Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    measured(Operation::List, || {
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let filters = Filters {
+            namespace,
+            user_id,
+            session_id,
+            entity_id,
+            memory_types,
+            metadata,
+            filter,
+            since,
+            until,
+            ..Filters::default()
+        };
+        let memories = read::list(
+            &call,
+            filters,
+            include_expired.unwrap_or(false),
+            &Page {
+                order: Order::Newest,
+                size: page_size.unwrap_or(50),
+                after,
+            },
+        )?;
+        Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    })
 }
 
 /// The memories that the requester would have been shown at a past time, as they were then, newest first, a page at a time.
@@ -175,25 +180,27 @@ fn memory_as_of(
         ),
     >,
 > {
-    let at = Some(("at", required("at", at)?));
-    let call = Call::begin_reading(migrate::SAFETY, project_id, agent_id, at)?;
-    let filters = Filters {
-        namespace,
-        user_id,
-        session_id,
-        entity_id,
-        memory_types,
-        metadata,
-        filter,
-        ..Filters::default()
-    };
-    let page = Page {
-        order: Order::Newest,
-        size: page_size.unwrap_or(50),
-        after,
-    };
-    let memories = read::list(&call, filters, false, &page)?;
-    Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    measured(Operation::AsOf, || {
+        let at = Some(("at", required("at", at)?));
+        let call = Call::begin_reading(migrate::SAFETY, project_id, agent_id, at)?;
+        let filters = Filters {
+            namespace,
+            user_id,
+            session_id,
+            entity_id,
+            memory_types,
+            metadata,
+            filter,
+            ..Filters::default()
+        };
+        let page = Page {
+            order: Order::Newest,
+            size: page_size.unwrap_or(50),
+            after,
+        };
+        let memories = read::list(&call, filters, false, &page)?;
+        Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    })
 }
 
 /// How many memories pass the filters, which are those of memory_list. Errors: 22023, 42501, 55000.
@@ -213,22 +220,24 @@ fn memory_count(
     include_expired: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<i64> {
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let filters = Filters {
-        namespace,
-        user_id,
-        session_id,
-        entity_id,
-        memory_types,
-        metadata,
-        filter,
-        since,
-        until,
-        ..Filters::default()
-    };
-    Ok(read::count(
-        &call,
-        filters,
-        include_expired.unwrap_or(false),
-    )?)
+    measured(Operation::Count, || {
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let filters = Filters {
+            namespace,
+            user_id,
+            session_id,
+            entity_id,
+            memory_types,
+            metadata,
+            filter,
+            since,
+            until,
+            ..Filters::default()
+        };
+        Ok(read::count(
+            &call,
+            filters,
+            include_expired.unwrap_or(false),
+        )?)
+    })
 }

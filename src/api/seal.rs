@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured, streamed};
 use crate::pg::system;
 use crate::store::seal::{self, export, verify, write};
 
@@ -29,19 +30,21 @@ fn memory_audit_seal() -> Result<
         ),
     >,
 > {
-    system::refuse_read_only_transaction(c"memory_audit_seal()");
-    let call = seal::begin(true, "seal")?;
-    let sealed = write::seal(&call)?;
-    Ok(TableIterator::new(sealed.map(|sealed| {
-        (
-            sealed.table.name().to_owned(),
-            signed(sealed.rows),
-            sealed.range.map(|(first, _)| first),
-            sealed.range.map(|(_, last)| last),
-            sealed.last.map(|anchor| signed(anchor.number)),
-            sealed.last.map(|anchor| anchor.to_string()),
-        )
-    })))
+    measured(Operation::AuditSeal, || {
+        system::refuse_read_only_transaction(c"memory_audit_seal()");
+        let call = seal::begin(true, "seal")?;
+        let sealed = write::seal(&call)?;
+        Ok(TableIterator::new(sealed.map(|sealed| {
+            (
+                sealed.table.name().to_owned(),
+                signed(sealed.rows),
+                sealed.range.map(|(first, _)| first),
+                sealed.range.map(|(_, last)| last),
+                sealed.last.map(|anchor| signed(anchor.number)),
+                sealed.last.map(|anchor| anchor.to_string()),
+            )
+        })))
+    })
 }
 
 fn signed(number: u64) -> i64 {
@@ -73,42 +76,44 @@ fn memory_audit_verify(
         ),
     >,
 > {
-    let call = seal::begin(false, "verify")?;
-    let anchor = anchor
-        .map(|text| {
-            text.parse::<Anchor>().map_err(|error| {
-                Error::unparsable(format!("anchor {text:?} is none: {error}"))
-                    .hint("memory_audit_anchor() and memory_audit_seal() give anchors.")
+    measured(Operation::AuditVerify, || {
+        let call = seal::begin(false, "verify")?;
+        let anchor = anchor
+            .map(|text| {
+                text.parse::<Anchor>().map_err(|error| {
+                    Error::unparsable(format!("anchor {text:?} is none: {error}"))
+                        .hint("memory_audit_anchor() and memory_audit_seal() give anchors.")
+                })
             })
-        })
-        .transpose()?;
-    let report = verify::verify(&call, &seal::keys()?, anchor);
-    let status = match report.found() {
-        0 => "intact",
-        _ => "altered",
-    };
-    let details = Jsonb::parse(&report.details().to_string());
-    let summary = (
-        status.to_owned(),
-        None,
-        None,
-        None,
-        None,
-        report.message(),
-        Some(details),
-    );
-    let faults = report.faults.into_iter().map(|fault| {
-        (
-            "altered".to_owned(),
-            Some(fault.problem.to_owned()),
-            fault.table.map(|table| table.name().to_owned()),
-            fault.id,
-            fault.seal.map(signed),
-            fault.message,
+            .transpose()?;
+        let report = verify::verify(&call, &seal::keys()?, anchor);
+        let status = match report.found() {
+            0 => "intact",
+            _ => "altered",
+        };
+        let details = Jsonb::parse(&report.details().to_string());
+        let summary = (
+            status.to_owned(),
             None,
-        )
-    });
-    Ok(TableIterator::new(std::iter::once(summary).chain(faults)))
+            None,
+            None,
+            None,
+            report.message(),
+            Some(details),
+        );
+        let faults = report.faults.into_iter().map(|fault| {
+            (
+                "altered".to_owned(),
+                Some(fault.problem.to_owned()),
+                fault.table.map(|table| table.name().to_owned()),
+                fault.id,
+                fault.seal.map(signed),
+                fault.message,
+                None,
+            )
+        });
+        Ok(TableIterator::new(std::iter::once(summary).chain(faults)))
+    })
 }
 
 /// The last seal as a text of its number and MAC, NULL where there is none.
@@ -117,8 +122,10 @@ fn memory_audit_verify(
 /// one before it was replaced or cut off. For the owner of the memories and admins of every project. Errors: 42501, 55000.
 #[pg_extern(stable, parallel_restricted)]
 fn memory_audit_anchor() -> Result<Option<String>> {
-    let call = seal::begin(false, "verify")?;
-    Ok(seal::anchor(&call).map(|anchor| anchor.to_string()))
+    measured(Operation::AuditAnchor, || {
+        let call = seal::begin(false, "verify")?;
+        Ok(seal::anchor(&call).map(|anchor| anchor.to_string()))
+    })
 }
 
 /// The seals, memory_events and memory_history as JSON lines, which the program memory-audit verifies without the database.
@@ -129,6 +136,9 @@ fn memory_audit_anchor() -> Result<Option<String>> {
 /// the owner of the memories and admins of every project. Errors: 42501, 54000, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_audit_export() -> Result<SetOfIterator<'static, String>> {
-    let call = seal::begin(false, "export")?;
-    Ok(SetOfIterator::new(export::Export::begin(&call)))
+    let lines = streamed(Operation::AuditExport, || {
+        let call = seal::begin(false, "export")?;
+        Ok(export::Export::begin(&call))
+    })?;
+    Ok(SetOfIterator::new(lines))
 }

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::search::{Request, Search};
@@ -61,49 +62,51 @@ fn memory_search(
         ),
     >,
 > {
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let request = Request {
-        query,
-        k,
-        embedding,
-        mode,
-        filters: Filters {
-            namespace,
-            user_id,
-            session_id,
-            memory_types,
-            metadata,
-            filter,
-            since,
-            until,
-            ..Filters::default()
-        },
-        min_score,
-        text_weight,
-        fusion,
-        recency_half_life,
-        importance_weight,
-        diversity,
-        ..Request::default()
-    };
-    let hits = Search::new(&call, request)?.run(&call);
-    Ok(TableIterator::new(hits.into_iter().map(|hit| {
-        (
-            hit.id,
-            hit.content,
-            hit.score,
-            hit.similarity,
-            hit.text_rank,
-            hit.key,
-            hit.memory_type,
-            hit.scope,
-            hit.agent_id,
-            hit.namespace,
-            hit.metadata,
-            hit.created_at,
-            hit.expires_at,
-        )
-    })))
+    measured(Operation::Search, || {
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let request = Request {
+            query,
+            k,
+            embedding,
+            mode,
+            filters: Filters {
+                namespace,
+                user_id,
+                session_id,
+                memory_types,
+                metadata,
+                filter,
+                since,
+                until,
+                ..Filters::default()
+            },
+            min_score,
+            text_weight,
+            fusion,
+            recency_half_life,
+            importance_weight,
+            diversity,
+            ..Request::default()
+        };
+        let hits = Search::new(&call, request)?.run(&call);
+        Ok(TableIterator::new(hits.into_iter().map(|hit| {
+            (
+                hit.id,
+                hit.content,
+                hit.score,
+                hit.similarity,
+                hit.text_rank,
+                hit.key,
+                hit.memory_type,
+                hit.scope,
+                hit.agent_id,
+                hit.namespace,
+                hit.metadata,
+                hit.created_at,
+                hit.expires_at,
+            )
+        })))
+    })
 }
 
 /// What memory_search does with the same arguments: the path taken (exact, sketch or hnsw; past under memory_ext.as_of), rows
@@ -132,31 +135,33 @@ fn memory_explain(
     diversity: default!(Option<f64>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
-    let request = Request {
-        query,
-        k,
-        embedding,
-        mode,
-        filters: Filters {
-            namespace,
-            user_id,
-            session_id,
-            memory_types,
-            metadata,
-            filter,
-            since,
-            until,
-            ..Filters::default()
-        },
-        min_score,
-        text_weight,
-        fusion,
-        recency_half_life,
-        importance_weight,
-        diversity,
-        ..Request::default()
-    };
-    let search = Search::new(&call, request)?;
-    Ok(Jsonb::parse(&explain::report(&call, &search).to_string()))
+    measured(Operation::Explain, || {
+        let call = Call::begin_reading(migrate::FIRST, project_id, agent_id, None)?;
+        let request = Request {
+            query,
+            k,
+            embedding,
+            mode,
+            filters: Filters {
+                namespace,
+                user_id,
+                session_id,
+                memory_types,
+                metadata,
+                filter,
+                since,
+                until,
+                ..Filters::default()
+            },
+            min_score,
+            text_weight,
+            fusion,
+            recency_half_life,
+            importance_weight,
+            diversity,
+            ..Request::default()
+        };
+        let search = Search::new(&call, request)?;
+        Ok(Jsonb::parse(&explain::report(&call, &search).to_string()))
+    })
 }

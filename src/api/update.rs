@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::arguments::{agents, required};
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::store::memory::expiry;
 use crate::store::update::{self, Change};
@@ -34,19 +35,21 @@ fn memory_update(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<i32> {
-    let id = required("id", id)?;
-    let change = Change {
-        content,
-        metadata,
-        expiry: expiry(ttl, expires_at)?,
-        importance,
-        memory_type,
-        scope,
-        shared_with_agents: agents(shared_with_agents)?,
-        sensitive,
-        embedding,
-        expected_version,
-    };
-    let call = Call::begin(project_id, agent_id, Privilege::Write, "update")?;
-    Ok(update::update(&call, id, change)?)
+    measured(Operation::Update, || {
+        let id = required("id", id)?;
+        let change = Change {
+            content,
+            metadata,
+            expiry: expiry(ttl, expires_at)?,
+            importance,
+            memory_type,
+            scope,
+            shared_with_agents: agents(shared_with_agents)?,
+            sensitive,
+            embedding,
+            expected_version,
+        };
+        let call = Call::begin(project_id, agent_id, Privilege::Write, "update")?;
+        Ok(update::update(&call, id, change)?)
+    })
 }

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use super::arguments::required;
 use crate::pg::error::SqlResult as Result;
+use crate::pg::measure::{Operation, measured};
 use crate::store::{Call, Privilege, usage};
 
 /// Counts one use of each of these memories, beside them in memory_usage; returns how many of them the caller may see.
@@ -15,7 +16,9 @@ fn memory_touch(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<i64> {
-    let ids = required("ids", ids)?;
-    let call = Call::begin(project_id, agent_id, Privilege::Write, "touch")?;
-    Ok(usage::touch(&call, ids.into_iter().flatten().collect()))
+    measured(Operation::Touch, || {
+        let ids = required("ids", ids)?;
+        let call = Call::begin(project_id, agent_id, Privilege::Write, "touch")?;
+        Ok(usage::touch(&call, ids.into_iter().flatten().collect()))
+    })
 }

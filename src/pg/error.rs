@@ -3,6 +3,8 @@
 //! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
 //! whole sentences.
 
+use std::cell::Cell;
+
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
@@ -157,6 +159,15 @@ impl Error {
     }
 }
 
+thread_local! {
+    static LAST: Cell<PgSqlErrorCode> = const { Cell::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR) };
+}
+
+/// The code of the report that was made last: pgrx's reports do not tell theirs.
+pub fn last_code() -> PgSqlErrorCode {
+    LAST.get()
+}
+
 /// The five characters of an error code (utils/elog.h: six bits each, the first in the lowest).
 pub fn sqlstate(code: PgSqlErrorCode) -> String {
     let code = code as u32;
@@ -173,6 +184,7 @@ impl std::fmt::Display for Error {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
+        LAST.set(error.code());
         let mut report = ErrorReport::new(error.kind.sqlstate(), error.message, "memory_ext");
         if let Some(detail) = error.detail {
             report = report.set_detail(detail);

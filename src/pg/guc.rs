@@ -78,6 +78,7 @@ static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static RECALL_CHECK_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static AUDIT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -313,6 +314,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"memory_ext.recall_check_interval",
+        c"Time between two measurements of recall by the background worker.",
+        c"Each searches for 20 memories of the project that has the most, and compares with all its vectors; memory_metrics() tells the outcome. 0 means none.",
+        &RECALL_CHECK_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     GucRegistry::define_string_guc(
         c"memory_ext.audit_key_file",
         c"File of the server with the key that audit seals are made with.",
@@ -459,6 +470,16 @@ pub fn seal_interval() -> Option<i32> {
 /// `None` when there is none.
 pub fn audit_key_file() -> Option<String> {
     Some(text(&AUDIT_KEY_FILE)).filter(|path| !path.is_empty())
+}
+
+/// `None` when recall is not measured.
+pub fn recall_check_interval() -> Option<std::time::Duration> {
+    match RECALL_CHECK_INTERVAL.get() {
+        0 => None,
+        seconds => Some(std::time::Duration::from_secs(u64::from(
+            seconds.unsigned_abs(),
+        ))),
+    }
 }
 
 /// `None` when there is none.

@@ -74,6 +74,17 @@ pub fn notice(message: &str) {
     pgrx::notice!("{message}");
 }
 
+/// A name as SQL spells it.
+pub fn quoted_identifier(name: &str) -> String {
+    let name = CString::new(name).unwrap_or_default();
+    // SAFETY: quote_identifier returns its argument or a palloc'd string; it is copied.
+    unsafe {
+        CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr()))
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
 pub fn warning(message: &str) {
     pgrx::warning!("{message}");
 }
@@ -112,6 +123,13 @@ pub fn clock() -> TimestampWithTimeZone {
         .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
+/// What the clock's time would have been so long ago, had it not been set meanwhile.
+pub fn clock_before(elapsed: std::time::Duration) -> TimestampWithTimeZone {
+    let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+    let now = clock();
+    TimestampWithTimeZone::try_from(now.into_inner().saturating_sub(micros)).unwrap_or(now)
+}
+
 /// `start + length`, by the calendar of the session's time zone.
 pub fn after(start: TimestampWithTimeZone, length: Interval) -> Option<TimestampWithTimeZone> {
     // SAFETY: timestamptz_pl_interval takes these two types and returns a timestamptz.
@@ -129,6 +147,33 @@ pub fn unix_micros() -> u64 {
     let since_2000 = unsafe { pg_sys::GetCurrentTimestamp() };
     const FROM_1970_TO_2000_SECONDS: i64 = 946_684_800;
     u64::try_from(since_2000 + FROM_1970_TO_2000_SECONDS * 1_000_000).unwrap_or(0)
+}
+
+/// Microseconds of the clock that never jumps, the same in all processes; where it began is not said.
+pub fn monotonic_micros() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes the structure; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000 + time.tv_nsec.unsigned_abs() / 1000
+}
+
+/// Client connections to all databases of the server, and how many there may be.
+pub fn connections() -> (i32, i32) {
+    // SAFETY: counts under a lock of PostgreSQL's, and reads a setting.
+    unsafe {
+        (
+            pg_sys::CountDBConnections(pg_sys::InvalidOid),
+            pg_sys::MaxConnections,
+        )
+    }
+}
+
+/// Whether a role may look at what the server does: it is pg_monitor, or a member that inherits.
+pub fn may_monitor(role: pg_sys::Oid) -> bool {
+    has_rights_of(role, pg_sys::Oid::from(pg_sys::ROLE_PG_MONITOR))
 }
 
 /// Bytes from the server's strong random source.

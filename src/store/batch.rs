@@ -12,6 +12,7 @@ use super::open::Store;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
+use crate::pg::measure;
 use crate::pg::spi::Arg;
 use crate::pg::system;
 use crate::pg::times;
@@ -234,11 +235,17 @@ pub fn with_cached_embeddings(call: &Call, mut memories: Vec<NewMemory>) -> Vec<
         let rows = session.write(&sql, &[call.store.model.as_str().into(), wanted.into()]);
         (0..rows.len()).filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?))).collect()
     });
+    let (mut hits, mut misses) = (0, 0);
     for memory in memories
         .iter_mut()
         .filter(|memory| !memory.sensitive && memory.embedding.is_none())
     {
         memory.embedding = known.get(memory.content_hash.as_slice()).cloned();
+        match memory.embedding {
+            Some(_) => hits += 1,
+            None => misses += 1,
+        }
     }
+    measure::cache(hits, misses);
     memories
 }

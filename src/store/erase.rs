@@ -8,6 +8,7 @@ use super::seal::receipt;
 use super::{events, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
+use crate::pg::measure;
 use crate::pg::spi::Session;
 
 /// Tombstones a memory; false when there is none the requester sees.
@@ -130,6 +131,7 @@ pub fn expire(call: &Call, batch: i32) -> Result<i64> {
             batch,
             None,
         );
+        measure::expired(expired);
         let left = batch - i32::try_from(expired).unwrap_or(batch);
         let old = match guc::tombstone_retention() {
             Some(days) if left > 0 => remove(

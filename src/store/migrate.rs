@@ -159,6 +159,12 @@ pub fn tables() -> Vec<String> {
     tables_of(MIGRATIONS)
 }
 
+/// The same of a store that has had the migrations up to this one.
+pub fn tables_until(newest: i32) -> Vec<String> {
+    let had = MIGRATIONS.partition_point(|migration| migration.number <= newest);
+    tables_of(&MIGRATIONS[..had])
+}
+
 fn tables_of(migrations: &[Migration]) -> Vec<String> {
     let tables = migrations.iter().flat_map(|migration| migration.tables);
     tables.map(|table| table.name.to_owned()).collect()

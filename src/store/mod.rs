@@ -20,6 +20,7 @@ pub mod learning;
 pub mod maintenance;
 pub mod memory;
 pub mod migrate;
+pub mod monitoring;
 pub mod open;
 pub mod parameters;
 pub mod past;

@@ -202,7 +202,7 @@ const MISSING: &str = "SELECT string_agg(what, ', ') FROM (
         WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgname = name)) AS missing (what)";
 
 /// An index whose order is that of the search's distance, over all rows. Its name and its parameters are its owner's.
-const VECTOR_INDEX: &str = "SELECT EXISTS (
+pub const VECTOR_INDEX: &str = "SELECT EXISTS (
         SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
                JOIN pg_attribute t ON t.attrelid = i.indrelid AND t.attnum = i.indkey[0] JOIN pg_opclass o ON o.oid = i.indclass[0]
         WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.amname = 'hnsw' AND t.attname = 'embedding'

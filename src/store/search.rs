@@ -20,6 +20,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::hnsw::IndexScan;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{self, SearchPath};
 use crate::pg::planner::IndexOrder;
 use crate::pg::vector::Vector;
 
@@ -283,13 +284,17 @@ impl Search {
             && self.past.is_none()
             && let Some(embedding) = &self.embedding
         {
-            return rank::nearest(
-                self,
-                call,
-                vector_arm::nearest(self, call, embedding, self.k),
-            );
+            let nearest = vector_arm::nearest(self, call, embedding, self.k);
+            measure::search(nearest.path.counted());
+            return rank::nearest(self, call, nearest);
         }
-        self.run_explained(call).0
+        let (hits, arms) = self.run_explained(call);
+        measure::search(match (&self.past, arms.path) {
+            (Some(_), _) => SearchPath::Past,
+            (None, Some(path)) => path.counted(),
+            (None, None) => SearchPath::Text,
+        });
+        hits
     }
 
     /// Finds the memories, and keeps what each arm found.

@@ -3,20 +3,31 @@
 use std::rc::Rc;
 
 use super::access::{self, Call, Privilege};
-use super::maintenance::runs;
+use super::maintenance::{recall, runs};
 use super::open::Store;
 use super::{erase, migrate, open, seal};
 use crate::pg::error::Result;
 use crate::pg::guc;
 use crate::pg::identity;
+use crate::pg::measure::{self, WorkerRun};
 use crate::pg::subtransaction::{self, Outcome};
 use crate::pg::system;
 
-/// One transaction's worth of work; whether there may be more.
+/// One transaction's worth of work; whether there may be more. A run is counted when nothing is left.
 pub fn step() -> Result<bool> {
     if !identity::installed() {
         return Ok(false);
     }
+    let run = WorkerRun::begin();
+    let more = work()?;
+    match more {
+        true => run.go_on(),
+        false => run.end(),
+    }
+    Ok(more)
+}
+
+fn work() -> Result<bool> {
     let Some(store) = open::open_if_present()? else {
         return Ok(false);
     };
@@ -33,7 +44,8 @@ pub fn step() -> Result<bool> {
     if removed >= i64::from(batch) {
         return Ok(true);
     }
-    maintain(store)?;
+    maintain(store.clone())?;
+    measure_recall(store)?;
     Ok(false)
 }
 
@@ -56,6 +68,15 @@ fn maintain(store: Rc<Store>) -> Result<()> {
         system::log_for_operators(format!(
             "memory_ext maintenance: {found} issues found, {resolved} resolved, {failed} operations failed; see memory_maintenance_history()"
         ));
+    }
+    Ok(())
+}
+
+/// Now and then, how much of the truth searches find.
+fn measure_recall(store: Rc<Store>) -> Result<()> {
+    let due = guc::recall_check_interval().is_some_and(measure::recall_is_due);
+    if due && store.migration >= migrate::SAFETY {
+        recall::scheduled(store)?;
     }
     Ok(())
 }

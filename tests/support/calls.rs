@@ -83,6 +83,8 @@ pub const BACKING_UP: &[&str] = &[
 ];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
+    "SELECT memory_metrics()",
+    "SELECT * FROM memory_stats()",
     "SELECT memory_migrate()",
     "SELECT * FROM memory_check_integrity()",
     "SELECT * FROM memory_validate_vectors()",

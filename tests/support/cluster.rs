@@ -167,9 +167,15 @@ impl Cluster {
     }
 
     pub fn control_start(&self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts the server with these variables in its environment.
+    pub fn start_with(&self, environment: &[(&str, &str)]) {
         // The server inherits pg_ctl's output, so it must not be a pipe that somebody reads to its end.
         let mut command = self.control("start");
         command
+            .envs(environment.iter().copied())
             .args(["-w", "-t", "60", "-l"])
             .arg(self.log_file())
             .stdout(Stdio::null())

@@ -6,6 +6,7 @@ use crate::api::arguments::required;
 use crate::pg::error::{Error, Result, SqlResult};
 use crate::pg::files::{self, Use};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::owner::keeping_statement_secret;
 use crate::pg::system;
 use crate::store::backup::key::Given;
@@ -38,27 +39,29 @@ fn memory_backup(
     verbose: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> SqlResult<Jsonb> {
-    let given = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let wish = Wish {
-        project: project_id,
-        include_sensitive: include_sensitive.unwrap_or(false),
-        confirm_sensitive: confirm_sensitive.unwrap_or(false),
-        verbose: verbose.unwrap_or(false),
-    };
-    let work = || {
-        let caller = system::current_role();
-        let call = write::begin(&wish)?;
-        let place = files::locate(required("path", path)?, caller, Use::Create)?;
-        let secret = given.secret(caller)?;
-        let dry_run = dry_run.unwrap_or(false);
-        let report = write::to_file(&call, &wish, &secret, &place, dry_run)?;
-        Ok::<_, Error>(Jsonb::parse(&report.to_string()))
-    };
-    Ok(secretly(passphrase.is_some(), work)?)
+    measured(Operation::Backup, || {
+        let given = Given {
+            key_file,
+            passphrase,
+            prefix: "",
+        };
+        let wish = Wish {
+            project: project_id,
+            include_sensitive: include_sensitive.unwrap_or(false),
+            confirm_sensitive: confirm_sensitive.unwrap_or(false),
+            verbose: verbose.unwrap_or(false),
+        };
+        let work = || {
+            let caller = system::current_role();
+            let call = write::begin(&wish)?;
+            let place = files::locate(required("path", path)?, caller, Use::Create)?;
+            let secret = given.secret(caller)?;
+            let dry_run = dry_run.unwrap_or(false);
+            let report = write::to_file(&call, &wish, &secret, &place, dry_run)?;
+            Ok::<_, Error>(Jsonb::parse(&report.to_string()))
+        };
+        Ok(secretly(passphrase.is_some(), work)?)
+    })
 }
 
 /// Reads all of a backup in a file of the server, and its manifest if there is one, and returns what the backup is; an error if anything in
@@ -74,28 +77,30 @@ fn memory_backup_verify(
     passphrase: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> SqlResult<Jsonb> {
-    let given = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let work = || {
-        let caller = system::current_role();
-        let _call = match open::open_if_present()? {
-            Some(store) => Some(rights::begin_looking(store, project_id)?),
-            None => {
-                rights::refuse_strangers()?;
-                None
-            }
+    measured(Operation::BackupVerify, || {
+        let given = Given {
+            key_file,
+            passphrase,
+            prefix: "",
         };
-        let place = files::locate(required("path", path)?, caller, Use::Read)?;
-        let secret = given.secret(caller)?;
-        let checked = read::check(&mut FileSource::open(&place)?, &secret)?;
-        let mut report = checked.report(project_id);
-        report["path"] = place.shown().into();
-        Ok::<_, Error>(Jsonb::parse(&report.to_string()))
-    };
-    Ok(secretly(passphrase.is_some(), work)?)
+        let work = || {
+            let caller = system::current_role();
+            let _call = match open::open_if_present()? {
+                Some(store) => Some(rights::begin_looking(store, project_id)?),
+                None => {
+                    rights::refuse_strangers()?;
+                    None
+                }
+            };
+            let place = files::locate(required("path", path)?, caller, Use::Read)?;
+            let secret = given.secret(caller)?;
+            let checked = read::check(&mut FileSource::open(&place)?, &secret)?;
+            let mut report = checked.report(project_id);
+            report["path"] = place.shown().into();
+            Ok::<_, Error>(Jsonb::parse(&report.to_string()))
+        };
+        Ok(secretly(passphrase.is_some(), work)?)
+    })
 }
 
 /// Puts a backup in a file of the server under another key: only its first kilobyte changes, but a copy is written, verified and put in its
@@ -113,33 +118,35 @@ fn memory_backup_rotate(
     new_passphrase: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> SqlResult<Jsonb> {
-    let old = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let new = Given {
-        key_file: new_key_file,
-        passphrase: new_passphrase,
-        prefix: "new_",
-    };
-    let work = || {
-        let caller = system::current_role();
-        let call = rights::begin(project_id, "change the key of a backup of")?;
-        system::refuse_read_only_transaction(c"memory_backup_rotate()");
-        if old.is_nothing() && new.is_nothing() {
-            return Err(Error::argument(
-                "neither an old key nor a new one is given, and one of them has to be",
-            )
-            .hint("The one left out is that of memory_ext.backup_key_file."));
-        }
-        let place = files::locate(required("path", path)?, caller, Use::Replace)?;
-        let (old, new) = (old.secret(caller)?, new.secret(caller)?);
-        let report = rotate::rotate(&call, &place, &old, &new)?;
-        Ok(Jsonb::parse(&report.to_string()))
-    };
-    let secret = passphrase.is_some() || new_passphrase.is_some();
-    Ok(secretly(secret, work)?)
+    measured(Operation::BackupRotate, || {
+        let old = Given {
+            key_file,
+            passphrase,
+            prefix: "",
+        };
+        let new = Given {
+            key_file: new_key_file,
+            passphrase: new_passphrase,
+            prefix: "new_",
+        };
+        let work = || {
+            let caller = system::current_role();
+            let call = rights::begin(project_id, "change the key of a backup of")?;
+            system::refuse_read_only_transaction(c"memory_backup_rotate()");
+            if old.is_nothing() && new.is_nothing() {
+                return Err(Error::argument(
+                    "neither an old key nor a new one is given, and one of them has to be",
+                )
+                .hint("The one left out is that of memory_ext.backup_key_file."));
+            }
+            let place = files::locate(required("path", path)?, caller, Use::Replace)?;
+            let (old, new) = (old.secret(caller)?, new.secret(caller)?);
+            let report = rotate::rotate(&call, &place, &old, &new)?;
+            Ok(Jsonb::parse(&report.to_string()))
+        };
+        let secret = passphrase.is_some() || new_passphrase.is_some();
+        Ok(secretly(secret, work)?)
+    })
 }
 
 /// Runs the work of a call whose statement may have a passphrase in it.

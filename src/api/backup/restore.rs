@@ -7,6 +7,7 @@ use crate::api::arguments::required;
 use crate::pg::error::{Error, SqlResult};
 use crate::pg::files::{self, Use};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::system;
 use crate::store::backup::key::Given;
 use crate::store::backup::parts::Relation;
@@ -39,22 +40,24 @@ fn memory_restore(
     include_grants: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> SqlResult<Jsonb> {
-    let given = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let wish = Wish {
-        project: project_id,
-        dry_run: dry_run.unwrap_or(false),
-        verbose: verbose.unwrap_or(false),
-        confirm_sensitive: confirm_sensitive.unwrap_or(false),
-        clean: clean.unwrap_or(false),
-        include_grants: include_grants.unwrap_or(false),
-    };
-    restored(&given, &wish, |caller| {
-        let place = files::locate(required("path", path)?, caller, Use::Read)?;
-        FileSource::open(&place)
+    measured(Operation::Restore, || {
+        let given = Given {
+            key_file,
+            passphrase,
+            prefix: "",
+        };
+        let wish = Wish {
+            project: project_id,
+            dry_run: dry_run.unwrap_or(false),
+            verbose: verbose.unwrap_or(false),
+            confirm_sensitive: confirm_sensitive.unwrap_or(false),
+            clean: clean.unwrap_or(false),
+            include_grants: include_grants.unwrap_or(false),
+        };
+        restored(&given, &wish, |caller| {
+            let place = files::locate(required("path", path)?, caller, Use::Read)?;
+            FileSource::open(&place)
+        })
     })
 }
 
@@ -76,22 +79,24 @@ fn memory_restore_stream(
     include_grants: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> SqlResult<Jsonb> {
-    let given = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let wish = Wish {
-        project: project_id,
-        dry_run: dry_run.unwrap_or(false),
-        verbose: verbose.unwrap_or(false),
-        confirm_sensitive: confirm_sensitive.unwrap_or(false),
-        clean: clean.unwrap_or(false),
-        include_grants: include_grants.unwrap_or(false),
-    };
-    // Found before the call's frame pins the search path; that it was not is said to those only who may restore.
-    let relation = required("parts", parts).and_then(Relation::find);
-    restored(&given, &wish, |_| relation?.read_manifest())
+    measured(Operation::RestoreStream, || {
+        let given = Given {
+            key_file,
+            passphrase,
+            prefix: "",
+        };
+        let wish = Wish {
+            project: project_id,
+            dry_run: dry_run.unwrap_or(false),
+            verbose: verbose.unwrap_or(false),
+            confirm_sensitive: confirm_sensitive.unwrap_or(false),
+            clean: clean.unwrap_or(false),
+            include_grants: include_grants.unwrap_or(false),
+        };
+        // Found before the call's frame pins the search path; that it was not is said to those only who may restore.
+        let relation = required("parts", parts).and_then(Relation::find);
+        restored(&given, &wish, |_| relation?.read_manifest())
+    })
 }
 
 fn restored<S: Source>(

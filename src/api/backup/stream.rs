@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use super::files::secretly;
 use crate::pg::error::{Error, SqlResult};
 use crate::pg::files;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::set::PartSet;
 use crate::pg::system;
 use crate::store::backup::key::Given;
@@ -32,37 +33,39 @@ fn memory_backup_stream(
     project_id: default!(Option<&str>, "NULL"),
     call_info: pg_sys::FunctionCallInfo,
 ) -> SqlResult<PartSet> {
-    let given = Given {
-        key_file,
-        passphrase,
-        prefix: "",
-    };
-    let wish = Wish {
-        project: project_id,
-        include_sensitive: include_sensitive.unwrap_or(false),
-        confirm_sensitive: confirm_sensitive.unwrap_or(false),
-        verbose: verbose.unwrap_or(false),
-    };
-    let work = || {
-        let size = chunk_size.unwrap_or(1024 * 1024);
-        if !CHUNK.contains(&size) {
-            return Err(Error::argument(format!(
-                "chunk_size is {size}, expected a number from {} to {}",
-                CHUNK.start(),
-                CHUNK.end()
-            )));
-        }
-        let caller = system::current_role();
-        let call = write::begin(&wish)?;
-        let secret = given.secret(caller)?;
-        const SHOWN: &str = "to the client";
-        let parts = Parts::new(PartSet::of(call_info), size.unsigned_abs() as usize);
-        let (parts, written) = write::write(&call, &wish, &secret, parts, SHOWN)?;
-        let manifest = write::manifest_json(&written, SHOWN)?;
-        write::record(&call, &written, None);
-        parts
-            .finish(&manifest)
-            .map_err(|error| files::failure("write backup", SHOWN, &error))
-    };
-    Ok(secretly(passphrase.is_some(), work)?)
+    measured(Operation::BackupStream, || {
+        let given = Given {
+            key_file,
+            passphrase,
+            prefix: "",
+        };
+        let wish = Wish {
+            project: project_id,
+            include_sensitive: include_sensitive.unwrap_or(false),
+            confirm_sensitive: confirm_sensitive.unwrap_or(false),
+            verbose: verbose.unwrap_or(false),
+        };
+        let work = || {
+            let size = chunk_size.unwrap_or(1024 * 1024);
+            if !CHUNK.contains(&size) {
+                return Err(Error::argument(format!(
+                    "chunk_size is {size}, expected a number from {} to {}",
+                    CHUNK.start(),
+                    CHUNK.end()
+                )));
+            }
+            let caller = system::current_role();
+            let call = write::begin(&wish)?;
+            let secret = given.secret(caller)?;
+            const SHOWN: &str = "to the client";
+            let parts = Parts::new(PartSet::of(call_info), size.unsigned_abs() as usize);
+            let (parts, written) = write::write(&call, &wish, &secret, parts, SHOWN)?;
+            let manifest = write::manifest_json(&written, SHOWN)?;
+            write::record(&call, &written, None);
+            parts
+                .finish(&manifest)
+                .map_err(|error| files::failure("write backup", SHOWN, &error))
+        };
+        Ok(secretly(passphrase.is_some(), work)?)
+    })
 }

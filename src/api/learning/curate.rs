@@ -4,6 +4,7 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
+use crate::pg::measure::{Operation, measured};
 use crate::store::conditions::Filters;
 use crate::store::learning::curate::{self, Rules};
 use crate::store::learning::duplicates;
@@ -34,27 +35,29 @@ fn memory_duplicates(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
-    let filters = Filters {
-        namespace,
-        memory_types,
-        ..Filters::default()
-    };
-    let pairs = duplicates::pairs(
-        &call,
-        similarity.unwrap_or(0.95),
-        filters,
-        page_size.unwrap_or(100),
-    )?;
-    Ok(TableIterator::new(pairs.into_iter().map(|pair| {
-        (
-            pair.id,
-            pair.duplicate_id,
-            pair.similarity,
-            pair.content,
-            pair.duplicate_content,
-        )
-    })))
+    measured(Operation::Duplicates, || {
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+        let filters = Filters {
+            namespace,
+            memory_types,
+            ..Filters::default()
+        };
+        let pairs = duplicates::pairs(
+            &call,
+            similarity.unwrap_or(0.95),
+            filters,
+            page_size.unwrap_or(100),
+        )?;
+        Ok(TableIterator::new(pairs.into_iter().map(|pair| {
+            (
+                pair.id,
+                pair.duplicate_id,
+                pair.similarity,
+                pair.content,
+                pair.duplicate_content,
+            )
+        })))
+    })
 }
 
 /// Merges memories that say nearly the same, or, as it does unless told otherwise, says what it would merge.
@@ -84,28 +87,30 @@ fn memory_consolidate(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "consolidate")?;
-    let filters = Filters {
-        namespace,
-        memory_types,
-        ..Filters::default()
-    };
-    let merges = duplicates::consolidate(
-        &call,
-        similarity.unwrap_or(0.95),
-        filters,
-        page_size.unwrap_or(100),
-        dry_run.unwrap_or(true),
-    )?;
-    Ok(TableIterator::new(merges.into_iter().map(|merge| {
-        (
-            merge.kept_id,
-            merge.merged_id,
-            merge.similarity,
-            merge.votes,
-            merge.done,
-        )
-    })))
+    measured(Operation::Consolidate, || {
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "consolidate")?;
+        let filters = Filters {
+            namespace,
+            memory_types,
+            ..Filters::default()
+        };
+        let merges = duplicates::consolidate(
+            &call,
+            similarity.unwrap_or(0.95),
+            filters,
+            page_size.unwrap_or(100),
+            dry_run.unwrap_or(true),
+        )?;
+        Ok(TableIterator::new(merges.into_iter().map(|merge| {
+            (
+                merge.kept_id,
+                merge.merged_id,
+                merge.similarity,
+                merge.votes,
+                merge.done,
+            )
+        })))
+    })
 }
 
 /// What votes and likeness say about the playbook: what to promote, what to flag, what is there twice.
@@ -144,31 +149,33 @@ fn memory_curate(
         ),
     >,
 > {
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "curate")?;
-    let rules = Rules {
-        min_votes: min_votes.unwrap_or(3),
-        promote_at: promote_at.unwrap_or(0.5),
-        flag_at: flag_at.unwrap_or(-0.3),
-        min_age: min_age.unwrap_or_else(|| Interval::from_seconds(7.0 * 86_400.0)),
-        similarity: similarity.unwrap_or(0.95),
-        page_size: page_size.unwrap_or(100),
-        dry_run: dry_run.unwrap_or(true),
-    };
-    let filters = || Filters {
-        namespace,
-        memory_types: memory_types.clone(),
-        ..Filters::default()
-    };
-    let steps = curate::curate(&call, &rules, filters)?;
-    Ok(TableIterator::new(steps.into_iter().map(|step| {
-        (
-            step.action.to_owned(),
-            step.id,
-            step.other_id,
-            step.effectiveness,
-            step.similarity,
-            step.content,
-            step.done,
-        )
-    })))
+    measured(Operation::Curate, || {
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "curate")?;
+        let rules = Rules {
+            min_votes: min_votes.unwrap_or(3),
+            promote_at: promote_at.unwrap_or(0.5),
+            flag_at: flag_at.unwrap_or(-0.3),
+            min_age: min_age.unwrap_or_else(|| Interval::from_seconds(7.0 * 86_400.0)),
+            similarity: similarity.unwrap_or(0.95),
+            page_size: page_size.unwrap_or(100),
+            dry_run: dry_run.unwrap_or(true),
+        };
+        let filters = || Filters {
+            namespace,
+            memory_types: memory_types.clone(),
+            ..Filters::default()
+        };
+        let steps = curate::curate(&call, &rules, filters)?;
+        Ok(TableIterator::new(steps.into_iter().map(|step| {
+            (
+                step.action.to_owned(),
+                step.id,
+                step.other_id,
+                step.effectiveness,
+                step.similarity,
+                step.content,
+                step.done,
+            )
+        })))
+    })
 }

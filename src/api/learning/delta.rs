@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::learning::delta;
 use crate::store::{Call, Privilege};
 
@@ -32,18 +33,20 @@ fn memory_delta(
         ),
     >,
 > {
-    let operations = required("operations", operations)?.text();
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "delta")?;
-    let outcomes = delta::apply(&call, &operations, atomic.unwrap_or(true))?;
-    Ok(TableIterator::new(outcomes.into_iter().enumerate().map(
-        |(place, outcome)| {
-            (
-                place as i32 + 1,
-                outcome.operation,
-                outcome.error.is_none(),
-                outcome.memory_id,
-                outcome.error,
-            )
-        },
-    )))
+    measured(Operation::Delta, || {
+        let operations = required("operations", operations)?.text();
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "delta")?;
+        let outcomes = delta::apply(&call, &operations, atomic.unwrap_or(true))?;
+        Ok(TableIterator::new(outcomes.into_iter().enumerate().map(
+            |(place, outcome)| {
+                (
+                    place as i32 + 1,
+                    outcome.operation,
+                    outcome.error.is_none(),
+                    outcome.memory_id,
+                    outcome.error,
+                )
+            },
+        )))
+    })
 }

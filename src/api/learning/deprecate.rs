@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
+use crate::pg::measure::{Operation, measured};
 use crate::store::learning::deprecate;
 use crate::store::{Call, Privilege};
 
@@ -19,9 +20,11 @@ fn memory_deprecate(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    let id = required("id", id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "deprecate")?;
-    Ok(deprecate::deprecate(&call, id, reason, superseded_by)?)
+    measured(Operation::Deprecate, || {
+        let id = required("id", id)?;
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "deprecate")?;
+        Ok(deprecate::deprecate(&call, id, reason, superseded_by)?)
+    })
 }
 
 /// Brings a deprecated memory back into use. False when it is not deprecated.
@@ -34,7 +37,9 @@ fn memory_undeprecate(
     agent_id: default!(Option<&str>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<bool> {
-    let id = required("id", id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "undeprecate")?;
-    Ok(deprecate::undeprecate(&call, id)?)
+    measured(Operation::Undeprecate, || {
+        let id = required("id", id)?;
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "undeprecate")?;
+        Ok(deprecate::undeprecate(&call, id)?)
+    })
 }

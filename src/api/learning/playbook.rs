@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::store::conditions::Filters;
 use crate::store::learning::playbook::{self, Question};
@@ -56,39 +57,41 @@ fn memory_playbook(
         ),
     >,
 > {
-    let at = as_of.map(|time| ("as_of", time));
-    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, at)?;
-    let question = Question {
-        query,
-        embedding,
-        k: k.unwrap_or(20),
-        filters: Filters {
-            namespace,
-            memory_types,
-            metadata,
-            filter,
-            min_effectiveness,
-            task_type,
-            ..Filters::default()
-        },
-    };
-    let entries = playbook::best(&call, question)?;
-    Ok(TableIterator::new(entries.into_iter().map(|entry| {
-        (
-            entry.id,
-            entry.content,
-            entry.memory_type,
-            entry.score,
-            entry.relevance,
-            entry.effectiveness,
-            entry.confidence,
-            entry.helpful,
-            entry.harmful,
-            entry.error_pattern,
-            entry.agent_id,
-            entry.namespace,
-            entry.metadata,
-            entry.created_at,
-        )
-    })))
+    measured(Operation::Playbook, || {
+        let at = as_of.map(|time| ("as_of", time));
+        let call = Call::begin_reading(migrate::ACE, project_id, agent_id, at)?;
+        let question = Question {
+            query,
+            embedding,
+            k: k.unwrap_or(20),
+            filters: Filters {
+                namespace,
+                memory_types,
+                metadata,
+                filter,
+                min_effectiveness,
+                task_type,
+                ..Filters::default()
+            },
+        };
+        let entries = playbook::best(&call, question)?;
+        Ok(TableIterator::new(entries.into_iter().map(|entry| {
+            (
+                entry.id,
+                entry.content,
+                entry.memory_type,
+                entry.score,
+                entry.relevance,
+                entry.effectiveness,
+                entry.confidence,
+                entry.helpful,
+                entry.harmful,
+                entry.error_pattern,
+                entry.agent_id,
+                entry.namespace,
+                entry.metadata,
+                entry.created_at,
+            )
+        })))
+    })
 }

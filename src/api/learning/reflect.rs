@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::strings;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::vector::Vector;
 use crate::store::learning::reflect::{self, Reflection};
 use crate::store::memory::Draft;
@@ -34,24 +35,26 @@ fn memory_reflect(
     importance: default!(Option<f32>, "NULL"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<String> {
-    crate::api::add::store_or_new()?;
-    let draft = Draft {
-        content,
-        namespace,
-        scope,
-        metadata,
-        ttl,
-        embedding,
-        session_id,
-        importance,
-        ..Draft::default()
-    };
-    let reflection = Reflection {
-        error_pattern,
-        correct_approach,
-        applicable_contexts: strings("applicable_contexts", applicable_contexts)?,
-        source_trajectory_id,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "add")?;
-    Ok(reflect::add(&call, draft, &reflection)?)
+    measured(Operation::Reflect, || {
+        crate::api::add::store_or_new()?;
+        let draft = Draft {
+            content,
+            namespace,
+            scope,
+            metadata,
+            ttl,
+            embedding,
+            session_id,
+            importance,
+            ..Draft::default()
+        };
+        let reflection = Reflection {
+            error_pattern,
+            correct_approach,
+            applicable_contexts: strings("applicable_contexts", applicable_contexts)?,
+            source_trajectory_id,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "add")?;
+        Ok(reflect::add(&call, draft, &reflection)?)
+    })
 }

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
+use crate::pg::measure::{Operation, measured};
 use crate::store::learning::votes::{self, Vote};
 use crate::store::{Call, Privilege, memory};
 
@@ -33,25 +34,27 @@ fn memory_vote(
         ),
     >,
 > {
-    let memory_id = required("memory_id", memory_id)?;
-    let helpful = votes::is_helpful(required("vote", vote)?)?;
-    if let Some(voter) = voter_agent_id {
-        memory::check_name("voter_agent_id", voter)?;
-    }
-    let call = Call::begin_ace(project_id, voter_agent_id, Privilege::Write, "vote")?;
-    let vote = Vote {
-        memory_id,
-        helpful,
-        context,
-        task_id,
-    };
-    let count = votes::cast(&call, &vote)?;
-    Ok(TableIterator::once((
-        memory_id.to_owned(),
-        count.helpful,
-        count.harmful,
-        count.effectiveness(),
-    )))
+    measured(Operation::Vote, || {
+        let memory_id = required("memory_id", memory_id)?;
+        let helpful = votes::is_helpful(required("vote", vote)?)?;
+        if let Some(voter) = voter_agent_id {
+            memory::check_name("voter_agent_id", voter)?;
+        }
+        let call = Call::begin_ace(project_id, voter_agent_id, Privilege::Write, "vote")?;
+        let vote = Vote {
+            memory_id,
+            helpful,
+            context,
+            task_id,
+        };
+        let count = votes::cast(&call, &vote)?;
+        Ok(TableIterator::once((
+            memory_id.to_owned(),
+            count.helpful,
+            count.harmful,
+            count.effectiveness(),
+        )))
+    })
 }
 
 /// The votes on a memory, oldest first, as they stand now.
@@ -76,17 +79,19 @@ fn memory_votes(
         ),
     >,
 > {
-    let memory_id = required("memory_id", memory_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
-    let votes = votes::list(&call, memory_id, page_size.unwrap_or(1000))?;
-    Ok(TableIterator::new(votes.into_iter().map(|cast| {
-        (
-            cast.voter_agent_id,
-            cast.vote,
-            cast.context,
-            cast.task_id,
-            cast.created_at,
-            cast.updated_at,
-        )
-    })))
+    measured(Operation::Votes, || {
+        let memory_id = required("memory_id", memory_id)?;
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Read, "read")?;
+        let votes = votes::list(&call, memory_id, page_size.unwrap_or(1000))?;
+        Ok(TableIterator::new(votes.into_iter().map(|cast| {
+            (
+                cast.voter_agent_id,
+                cast.vote,
+                cast.context,
+                cast.task_id,
+                cast.created_at,
+                cast.updated_at,
+            )
+        })))
+    })
 }

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::integrity::{self, Finding, Inspection};
 use crate::store::maintenance::{self, recall};
 
@@ -44,10 +45,12 @@ fn memory_check_integrity(
         ),
     >,
 > {
-    let call = integrity::begin(project_id)?;
-    let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
-    let findings = integrity::check(&inspection);
-    Ok(TableIterator::new(findings.into_iter().map(row)))
+    measured(Operation::CheckIntegrity, || {
+        let call = integrity::begin(project_id)?;
+        let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
+        let findings = integrity::check(&inspection);
+        Ok(TableIterator::new(findings.into_iter().map(row)))
+    })
 }
 
 /// The checks of memory_check_integrity() that are about vectors, and in a first row, vectors, what there is: rows, embedded, waiting
@@ -70,10 +73,12 @@ fn memory_validate_vectors(
         ),
     >,
 > {
-    let call = integrity::begin(project_id)?;
-    let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
-    let findings = integrity::check_vectors(&inspection);
-    Ok(TableIterator::new(findings.into_iter().map(row)))
+    measured(Operation::ValidateVectors, || {
+        let call = integrity::begin(project_id)?;
+        let inspection = Inspection::new(&call, project_id, sample.unwrap_or(100))?;
+        let findings = integrity::check_vectors(&inspection);
+        Ok(TableIterator::new(findings.into_iter().map(row)))
+    })
 }
 
 /// How much of the truth a vector search of a project finds: recall at k, by the path that memory_search() takes as it is set.
@@ -101,19 +106,21 @@ fn memory_recall_check(
         ),
     >,
 > {
-    let project = crate::store::access::resolve_project(project_id)?;
-    let call = maintenance::begin(Some(&project), false, "check")?;
-    let k = k.unwrap_or(10);
-    let paths = recall::check(&call, sample.unwrap_or(100), k)?;
-    Ok(TableIterator::new(paths.into_iter().map(move |recall| {
-        (
-            recall.path.to_owned(),
-            recall.searched,
-            k,
-            recall.recall(),
-            recall.worst,
-            recall.short,
-            recall.milliseconds(),
-        )
-    })))
+    measured(Operation::RecallCheck, || {
+        let project = crate::store::access::resolve_project(project_id)?;
+        let call = maintenance::begin(Some(&project), false, "check")?;
+        let k = k.unwrap_or(10);
+        let paths = recall::check(&call, sample.unwrap_or(100), k)?;
+        Ok(TableIterator::new(paths.into_iter().map(move |recall| {
+            (
+                recall.path.to_owned(),
+                recall.searched,
+                k,
+                recall.recall(),
+                recall.worst,
+                recall.short,
+                recall.milliseconds(),
+            )
+        })))
+    })
 }

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::maintenance;
 use crate::store::maintenance::rebuild;
 use crate::store::maintenance::reembed::{self, Task};
@@ -23,9 +24,11 @@ fn memory_rebuild_index(
     ef_construction: default!(Option<i32>, "NULL"),
     reembed: default!(Option<bool>, "false"),
 ) -> Result<Jsonb> {
-    let call = maintenance::begin(None, true, "rebuild")?;
-    let report = rebuild::rebuild(&call, m, ef_construction, reembed.unwrap_or(false))?;
-    Ok(Jsonb::parse(&report.to_string()))
+    measured(Operation::RebuildIndex, || {
+        let call = maintenance::begin(None, true, "rebuild")?;
+        let report = rebuild::rebuild(&call, m, ef_construction, reembed.unwrap_or(false))?;
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }
 
 /// A script for psql that builds the vector index anew while others read and write: the new index is built beside the old one
@@ -38,8 +41,10 @@ fn memory_rebuild_script(
     m: default!(Option<i32>, "NULL"),
     ef_construction: default!(Option<i32>, "NULL"),
 ) -> Result<String> {
-    let call = maintenance::begin(None, false, "rebuild")?;
-    Ok(rebuild::script(&call, m, ef_construction)?)
+    measured(Operation::RebuildScript, || {
+        let call = maintenance::begin(None, false, "rebuild")?;
+        Ok(rebuild::script(&call, m, ef_construction)?)
+    })
 }
 
 /// Makes the vectors of memories anew by the store's embedder, in the order of their ids; sensitive and deleted ones have none.
@@ -57,14 +62,16 @@ fn memory_reembed(
     only_stale: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let call = maintenance::begin(project_id, true, "reembed")?;
-    let task = Task {
-        project_id,
-        batch: batch.unwrap_or(1000).into(),
-        after,
-        only_stale: only_stale.unwrap_or(false),
-        verify: true,
-    };
-    let outcomes = reembed::run(&call, &task)?;
-    Ok(Jsonb::parse(&outcomes.report().to_string()))
+    measured(Operation::Reembed, || {
+        let call = maintenance::begin(project_id, true, "reembed")?;
+        let task = Task {
+            project_id,
+            batch: batch.unwrap_or(1000).into(),
+            after,
+            only_stale: only_stale.unwrap_or(false),
+            verify: true,
+        };
+        let outcomes = reembed::run(&call, &task)?;
+        Ok(Jsonb::parse(&outcomes.report().to_string()))
+    })
 }

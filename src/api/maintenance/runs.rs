@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::strings;
 use crate::pg::error::{Error, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{self, measured};
 use crate::store::maintenance::runs::{self, Operation};
 use crate::store::maintenance::{self, cleanup};
 use crate::store::{Call, integrity, migrate, open};
@@ -22,12 +23,14 @@ use crate::store::{Call, integrity, migrate, open};
 fn memory_cleanup_orphans(
     dry_run: default!(Option<bool>, "true"),
 ) -> Result<TableIterator<'static, (name!(what, String), name!(found, i64), name!(removed, i64))>> {
-    let dry_run = dry_run.unwrap_or(true);
-    let call = maintenance::begin(None, !dry_run, "cleanup")?;
-    let leftovers = cleanup::run(&call, dry_run);
-    Ok(TableIterator::new(leftovers.into_iter().map(|leftover| {
-        (leftover.what.to_owned(), leftover.found, leftover.removed)
-    })))
+    measured(measure::Operation::CleanupOrphans, || {
+        let dry_run = dry_run.unwrap_or(true);
+        let call = maintenance::begin(None, !dry_run, "cleanup")?;
+        let leftovers = cleanup::run(&call, dry_run);
+        Ok(TableIterator::new(leftovers.into_iter().map(|leftover| {
+            (leftover.what.to_owned(), leftover.found, leftover.removed)
+        })))
+    })
 }
 
 /// Runs maintenance of the whole store and returns a report of it: maintenance_run, and reports, one an operation.
@@ -43,31 +46,33 @@ fn memory_maintenance(
     full: default!(Option<bool>, "false"),
     dry_run: default!(Option<bool>, "false"),
 ) -> Result<Jsonb> {
-    let (full, dry_run) = (full.unwrap_or(false), dry_run.unwrap_or(false));
-    let operations = match strings("operations", operations)? {
-        Some(_) if full => {
-            return Err(Error::argument("operations are given, and full is true")
-                .hint("Give one of them: full means all operations.")
-                .into());
-        }
-        Some(names) if names.is_empty() => {
-            return Err(Error::argument("operations is an empty list")
-                .hint("Leave it out for the usual ones.")
-                .into());
-        }
-        Some(names) => names
-            .iter()
-            .map(|name| Operation::named(name))
-            .collect::<std::result::Result<Vec<_>, _>>()?,
-        None if full => Operation::FULL.to_vec(),
-        None => Operation::USUAL.to_vec(),
-    };
-    // The store may lack what the checks look for.
-    let store = open::open_to_inspect()?;
-    store.require(migrate::SAFETY)?;
-    let call = Call::begin_care(store, None, !dry_run, "maintenance")?;
-    let report = runs::run(&call, &operations, full, dry_run);
-    Ok(Jsonb::parse(&report.to_string()))
+    measured(measure::Operation::Maintenance, || {
+        let (full, dry_run) = (full.unwrap_or(false), dry_run.unwrap_or(false));
+        let operations = match strings("operations", operations)? {
+            Some(_) if full => {
+                return Err(Error::argument("operations are given, and full is true")
+                    .hint("Give one of them: full means all operations.")
+                    .into());
+            }
+            Some(names) if names.is_empty() => {
+                return Err(Error::argument("operations is an empty list")
+                    .hint("Leave it out for the usual ones.")
+                    .into());
+            }
+            Some(names) => names
+                .iter()
+                .map(|name| Operation::named(name))
+                .collect::<std::result::Result<Vec<_>, _>>()?,
+            None if full => Operation::FULL.to_vec(),
+            None => Operation::USUAL.to_vec(),
+        };
+        // The store may lack what the checks look for.
+        let store = open::open_to_inspect()?;
+        store.require(migrate::SAFETY)?;
+        let call = Call::begin_care(store, None, !dry_run, "maintenance")?;
+        let report = runs::run(&call, &operations, full, dry_run);
+        Ok(Jsonb::parse(&report.to_string()))
+    })
 }
 
 /// What maintenance found and did, the newest first; page_size is 1..10000. The worker's rounds are here too, see
@@ -90,18 +95,20 @@ fn memory_maintenance_history(
         ),
     >,
 > {
-    let call = integrity::begin(None)?;
-    let kept = runs::history(&call, page_size.unwrap_or(50))?;
-    Ok(TableIterator::new(kept.into_iter().map(|kept| {
-        (
-            kept.run_id,
-            kept.operation,
-            kept.role,
-            kept.started_at,
-            kept.completed_at,
-            kept.issues_found,
-            kept.issues_resolved,
-            kept.report,
-        )
-    })))
+    measured(measure::Operation::MaintenanceHistory, || {
+        let call = integrity::begin(None)?;
+        let kept = runs::history(&call, page_size.unwrap_or(50))?;
+        Ok(TableIterator::new(kept.into_iter().map(|kept| {
+            (
+                kept.run_id,
+                kept.operation,
+                kept.role,
+                kept.started_at,
+                kept.completed_at,
+                kept.issues_found,
+                kept.issues_resolved,
+                kept.report,
+            )
+        })))
+    })
 }

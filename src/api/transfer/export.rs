@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::api::arguments::required;
 use crate::pg::error::{Error, SqlResult as Result};
+use crate::pg::measure::{Operation, streamed};
 use crate::store::conditions::Filters;
 use crate::store::transfer::export::{Export, Format, Request};
 use crate::store::{Call, Privilege};
@@ -36,32 +37,35 @@ fn memory_export(
     confirm_sensitive: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<SetOfIterator<'static, String>> {
-    let format = Format::named(required("format", format)?)?;
-    let sensitive = include_sensitive.unwrap_or(false);
-    let call = Call::begin_safety(project_id, None, Privilege::Admin, "export")?;
-    if sensitive && !confirm_sensitive.unwrap_or(false) {
-        return Err(
+    let lines = streamed(Operation::Export, || {
+        let format = Format::named(required("format", format)?)?;
+        let sensitive = include_sensitive.unwrap_or(false);
+        let call = Call::begin_safety(project_id, None, Privilege::Admin, "export")?;
+        if sensitive && !confirm_sensitive.unwrap_or(false) {
+            return Err(
             Error::argument("include_sensitive is true, but confirm_sensitive is not")
                 .hint("Secrets leave the database in the clear: say confirm_sensitive => true too, if that is meant.")
                 .into(),
         );
-    }
-    let request = Request {
-        format,
-        filters: Filters {
-            namespace,
-            author: agent_id,
-            memory_types,
-            since,
-            until,
-            ..Filters::default()
-        },
-        expired: include_expired.unwrap_or(false),
-        deprecated: include_deprecated.unwrap_or(true),
-        deleted: include_deleted.unwrap_or(false),
-        votes: include_votes.unwrap_or(true),
-        embeddings: include_embeddings.unwrap_or(false),
-        sensitive,
-    };
-    Ok(SetOfIterator::new(Export::begin(&call, request)?))
+        }
+        let request = Request {
+            format,
+            filters: Filters {
+                namespace,
+                author: agent_id,
+                memory_types,
+                since,
+                until,
+                ..Filters::default()
+            },
+            expired: include_expired.unwrap_or(false),
+            deprecated: include_deprecated.unwrap_or(true),
+            deleted: include_deleted.unwrap_or(false),
+            votes: include_votes.unwrap_or(true),
+            embeddings: include_embeddings.unwrap_or(false),
+            sensitive,
+        };
+        Ok(Export::begin(&call, request)?)
+    })?;
+    Ok(SetOfIterator::new(lines))
 }

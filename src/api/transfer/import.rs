@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::{self, SqlResult as Result};
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::pg::trigger::{self, RowChange, TriggerRow};
 use crate::store::transfer::import::{self, Wish};
 use crate::store::transfer::inbox::{self, Inbox};
@@ -74,19 +75,21 @@ fn memory_import<'a>(
     confirm_sensitive: default!(Option<bool>, "false"),
     project_id: default!(Option<&'a str>, "NULL"),
 ) -> Result<Jsonb> {
-    let options = Options {
-        format,
-        on_conflict,
-        namespace,
-        agent_id,
-        unknown,
-        dry_run,
-        confirm_sensitive,
-        project_id,
-    };
-    let source = Listed(required("lines", lines)?);
-    let call = options.begin()?;
-    Ok(options.run(&call, &source)?)
+    measured(Operation::Import, || {
+        let options = Options {
+            format,
+            on_conflict,
+            namespace,
+            agent_id,
+            unknown,
+            dry_run,
+            confirm_sensitive,
+            project_id,
+        };
+        let source = Listed(required("lines", lines)?);
+        let call = options.begin()?;
+        Ok(options.run(&call, &source)?)
+    })
 }
 
 /// Imports memories from one text: a JSON document of another system, or the lines of a file. Otherwise as memory_import.
@@ -104,19 +107,21 @@ fn memory_import_document(
     confirm_sensitive: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let options = Options {
-        format,
-        on_conflict,
-        namespace,
-        agent_id,
-        unknown,
-        dry_run,
-        confirm_sensitive,
-        project_id,
-    };
-    let source = Text(required("document", document)?);
-    let call = options.begin()?;
-    Ok(options.run(&call, &source)?)
+    measured(Operation::ImportDocument, || {
+        let options = Options {
+            format,
+            on_conflict,
+            namespace,
+            agent_id,
+            unknown,
+            dry_run,
+            confirm_sensitive,
+            project_id,
+        };
+        let source = Text(required("document", document)?);
+        let call = options.begin()?;
+        Ok(options.run(&call, &source)?)
+    })
 }
 
 /// Imports the lines that the caller has brought to the view memory_import_inbox, in their order, and removes them; a dry run and a
@@ -136,25 +141,27 @@ fn memory_import_inbox(
     confirm_sensitive: default!(Option<bool>, "false"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let options = Options {
-        format,
-        on_conflict,
-        namespace,
-        agent_id,
-        unknown,
-        dry_run,
-        confirm_sensitive,
-        project_id,
-    };
-    let call = options.begin()?;
-    let inbox = Inbox::of(&call);
-    let report = options.run(&call, &inbox).map_err(|error| {
+    measured(Operation::ImportInbox, || {
+        let options = Options {
+            format,
+            on_conflict,
+            namespace,
+            agent_id,
+            unknown,
+            dry_run,
+            confirm_sensitive,
+            project_id,
+        };
+        let call = options.begin()?;
+        let inbox = Inbox::of(&call);
+        let report = options.run(&call, &inbox).map_err(|error| {
         error.also("Lines that were committed to the inbox are still there; DELETE FROM memory_import_inbox throws them away.")
     })?;
-    if !options.is_dry_run() {
-        inbox.clear()?;
-    }
-    Ok(report)
+        if !options.is_dry_run() {
+            inbox.clear()?;
+        }
+        Ok(report)
+    })
 }
 
 /// Triggers of the view memory_import_inbox: one refuses who may not bring lines, the other takes in a line.

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::work::features::{self, Change, Draft, Feature, Filters};
 use crate::store::{Call, Privilege, migrate};
 
@@ -49,17 +50,19 @@ fn memory_feature_create(
         ),
     >,
 > {
-    let draft = Draft {
-        feature_id: required("feature_id", feature_id)?,
-        description: required("description", description)?,
-        category,
-        test_steps,
-        session_id,
-        metadata,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "feature_create")?;
-    let row = features::create(&call, draft)?;
-    Ok(TableIterator::once(feature_row(row)))
+    measured(Operation::FeatureCreate, || {
+        let draft = Draft {
+            feature_id: required("feature_id", feature_id)?,
+            description: required("description", description)?,
+            category,
+            test_steps,
+            session_id,
+            metadata,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "feature_create")?;
+        let row = features::create(&call, draft)?;
+        Ok(TableIterator::once(feature_row(row)))
+    })
 }
 
 /// The feature with this id, whoever added it; no row when the project has none. Errors: 22023, 42501, 55000.
@@ -92,10 +95,12 @@ fn memory_feature_get(
         ),
     >,
 > {
-    let feature_id = required("feature_id", feature_id)?;
-    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
-    let row = features::get(&call, feature_id)?;
-    Ok(TableIterator::new(row.into_iter().map(feature_row)))
+    measured(Operation::FeatureGet, || {
+        let feature_id = required("feature_id", feature_id)?;
+        let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
+        let row = features::get(&call, feature_id)?;
+        Ok(TableIterator::new(row.into_iter().map(feature_row)))
+    })
 }
 
 /// The project's features that pass the filters, oldest first.
@@ -134,14 +139,16 @@ fn memory_feature_list(
         ),
     >,
 > {
-    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
-    let filters = Filters {
-        status,
-        category,
-        session_id,
-    };
-    let rows = features::list(&call, &filters, page_size.unwrap_or(50))?;
-    Ok(TableIterator::new(rows.into_iter().map(feature_row)))
+    measured(Operation::FeatureList, || {
+        let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
+        let filters = Filters {
+            status,
+            category,
+            session_id,
+        };
+        let rows = features::list(&call, &filters, page_size.unwrap_or(50))?;
+        Ok(TableIterator::new(rows.into_iter().map(feature_row)))
+    })
 }
 
 /// Changes a feature and returns its row; what is left out stays as it is.
@@ -191,21 +198,23 @@ fn memory_feature_update(
         ),
     >,
 > {
-    let feature_id = required("feature_id", feature_id)?;
-    let change = Change {
-        status,
-        passes,
-        verified_by,
-        description,
-        category,
-        test_steps,
-        blocked_reason,
-        implementation_notes,
-        metadata,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "feature_update")?;
-    let row = features::update(&call, feature_id, change)?;
-    Ok(TableIterator::once(feature_row(row)))
+    measured(Operation::FeatureUpdate, || {
+        let feature_id = required("feature_id", feature_id)?;
+        let change = Change {
+            status,
+            passes,
+            verified_by,
+            description,
+            category,
+            test_steps,
+            blocked_reason,
+            implementation_notes,
+            metadata,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "feature_update")?;
+        let row = features::update(&call, feature_id, change)?;
+        Ok(TableIterator::once(feature_row(row)))
+    })
 }
 
 type FeatureRow = (

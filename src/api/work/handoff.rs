@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::work::handoff::Handoff;
 
 /// What an agent that takes over from another is to know, as one JSON object.
@@ -23,12 +24,14 @@ fn memory_handoff(
     k: default!(Option<i32>, "20"),
     project_id: default!(Option<&str>, "NULL"),
 ) -> Result<Jsonb> {
-    let handoff = Handoff {
-        source: required("source_agent_id", source_agent_id)?,
-        target: required("target_agent_id", target_agent_id)?,
-        session_id,
-        query,
-        k: k.unwrap_or(20),
-    };
-    Ok(handoff.report(project_id)?)
+    measured(Operation::Handoff, || {
+        let handoff = Handoff {
+            source: required("source_agent_id", source_agent_id)?,
+            target: required("target_agent_id", target_agent_id)?,
+            session_id,
+            query,
+            k: k.unwrap_or(20),
+        };
+        Ok(handoff.report(project_id)?)
+    })
 }

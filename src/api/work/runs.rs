@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::{required, strings};
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::work::runs::{self, Completion, Run, Start};
 use crate::store::{Call, Privilege, migrate};
 
@@ -79,15 +80,17 @@ fn memory_run_start(
         ),
     >,
 > {
-    let start = Start {
-        run_id: required("run_id", run_id)?,
-        session_id,
-        task_type,
-        memory_ids: strings("memory_ids", memory_ids)?.unwrap_or_default(),
-        metadata,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "run")?;
-    Ok(TableIterator::once(run_row(runs::start(&call, start)?)))
+    measured(Operation::RunStart, || {
+        let start = Start {
+            run_id: required("run_id", run_id)?,
+            session_id,
+            task_type,
+            memory_ids: strings("memory_ids", memory_ids)?.unwrap_or_default(),
+            metadata,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "run")?;
+        Ok(TableIterator::once(run_row(runs::start(&call, start)?)))
+    })
 }
 
 /// Completes a run, and lets its outcome speak for the memories it used.
@@ -129,20 +132,22 @@ fn memory_run_complete(
         ),
     >,
 > {
-    let completion = Completion {
-        run_id: required("run_id", run_id)?,
-        success: required("success", success)?,
-        error,
-        error_pattern,
-        memory_ids: strings("memory_ids", memory_ids)?.unwrap_or_default(),
-        auto_vote: auto_vote.unwrap_or(true),
-        auto_reflect: auto_reflect.unwrap_or(true),
-        metadata,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "run")?;
-    Ok(TableIterator::once(run_row(runs::complete(
-        &call, completion,
-    )?)))
+    measured(Operation::RunComplete, || {
+        let completion = Completion {
+            run_id: required("run_id", run_id)?,
+            success: required("success", success)?,
+            error,
+            error_pattern,
+            memory_ids: strings("memory_ids", memory_ids)?.unwrap_or_default(),
+            auto_vote: auto_vote.unwrap_or(true),
+            auto_reflect: auto_reflect.unwrap_or(true),
+            metadata,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "run")?;
+        Ok(TableIterator::once(run_row(runs::complete(
+            &call, completion,
+        )?)))
+    })
 }
 
 /// A run, if the caller may see it: its agent's own, or one without an agent. Errors: 22023, 42501, 55000.
@@ -172,9 +177,11 @@ fn memory_run_get(
         ),
     >,
 > {
-    let run_id = required("run_id", run_id)?;
-    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
-    Ok(TableIterator::new(
-        runs::get(&call, run_id)?.into_iter().map(run_row),
-    ))
+    measured(Operation::RunGet, || {
+        let run_id = required("run_id", run_id)?;
+        let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
+        Ok(TableIterator::new(
+            runs::get(&call, run_id)?.into_iter().map(run_row),
+        ))
+    })
 }

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::work::sessions::{self, Change, WorkSession};
 use crate::store::{Call, Privilege, migrate};
 
@@ -43,10 +44,12 @@ fn memory_session_start(
         ),
     >,
 > {
-    let session_id = required("session_id", session_id)?;
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_start")?;
-    let row = sessions::start(&call, session_id, next_items, summary, metadata)?;
-    Ok(TableIterator::once(session_row(row)))
+    measured(Operation::SessionStart, || {
+        let session_id = required("session_id", session_id)?;
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_start")?;
+        let row = sessions::start(&call, session_id, next_items, summary, metadata)?;
+        Ok(TableIterator::once(session_row(row)))
+    })
 }
 
 /// The session with this id, if the caller may see it; otherwise no row.
@@ -80,10 +83,12 @@ fn memory_session_get(
         ),
     >,
 > {
-    let session_id = required("session_id", session_id)?;
-    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
-    let row = sessions::get(&call, session_id)?;
-    Ok(TableIterator::new(row.into_iter().map(session_row)))
+    measured(Operation::SessionGet, || {
+        let session_id = required("session_id", session_id)?;
+        let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
+        let row = sessions::get(&call, session_id)?;
+        Ok(TableIterator::new(row.into_iter().map(session_row)))
+    })
 }
 
 /// The sessions the caller may see, the one that was changed last first.
@@ -117,9 +122,11 @@ fn memory_session_list(
         ),
     >,
 > {
-    let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
-    let rows = sessions::list(&call, status, page_size.unwrap_or(50))?;
-    Ok(TableIterator::new(rows.into_iter().map(session_row)))
+    measured(Operation::SessionList, || {
+        let call = Call::begin_timeless(migrate::ACE, project_id, agent_id)?;
+        let rows = sessions::list(&call, status, page_size.unwrap_or(50))?;
+        Ok(TableIterator::new(rows.into_iter().map(session_row)))
+    })
 }
 
 /// Changes a session and returns its row; what is left out stays as it is.
@@ -169,22 +176,24 @@ fn memory_session_update(
         ),
     >,
 > {
-    let session_id = required("session_id", session_id)?;
-    let change = Change {
-        status,
-        completed_items,
-        in_progress_item,
-        next_items,
-        blocked_items,
-        complete_item,
-        progress,
-        summary,
-        last_action,
-        metadata,
-    };
-    let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_update")?;
-    let row = sessions::update(&call, session_id, change)?;
-    Ok(TableIterator::once(session_row(row)))
+    measured(Operation::SessionUpdate, || {
+        let session_id = required("session_id", session_id)?;
+        let change = Change {
+            status,
+            completed_items,
+            in_progress_item,
+            next_items,
+            blocked_items,
+            complete_item,
+            progress,
+            summary,
+            last_action,
+            metadata,
+        };
+        let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "session_update")?;
+        let row = sessions::update(&call, session_id, change)?;
+        Ok(TableIterator::once(session_row(row)))
+    })
 }
 
 type SessionRow = (

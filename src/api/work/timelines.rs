@@ -7,6 +7,7 @@ use crate::api::arguments::required;
 use crate::api::rows::memory_row;
 use crate::pg::error::SqlResult as Result;
 use crate::pg::json::Jsonb;
+use crate::pg::measure::{Operation, measured};
 use crate::store::conditions::Filters;
 use crate::store::read::{Order, Page};
 use crate::store::{Call, memory, migrate, read};
@@ -53,24 +54,26 @@ fn memory_timeline(
         ),
     >,
 > {
-    let session_id = required("session_id", session_id)?;
-    memory::check_name("session_id", session_id)?;
-    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
-    let filters = Filters {
-        session_id: Some(session_id),
-        namespace,
-        memory_types,
-        since,
-        until,
-        ..Filters::default()
-    };
-    let page = Page {
-        order: Order::Oldest,
-        size: page_size.unwrap_or(100),
-        after,
-    };
-    let memories = read::list(&call, filters, false, &page)?;
-    Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    measured(Operation::Timeline, || {
+        let session_id = required("session_id", session_id)?;
+        memory::check_name("session_id", session_id)?;
+        let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
+        let filters = Filters {
+            session_id: Some(session_id),
+            namespace,
+            memory_types,
+            since,
+            until,
+            ..Filters::default()
+        };
+        let page = Page {
+            order: Order::Oldest,
+            size: page_size.unwrap_or(100),
+            after,
+        };
+        let memories = read::list(&call, filters, false, &page)?;
+        Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    })
 }
 
 /// What is known of an entity, newest first, a page at a time.
@@ -115,22 +118,24 @@ fn memory_entity_facts(
         ),
     >,
 > {
-    let entity_id = required("entity_id", entity_id)?;
-    memory::check_name("entity_id", entity_id)?;
-    let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
-    let filters = Filters {
-        entity_id: Some(entity_id),
-        namespace,
-        memory_types,
-        since,
-        until,
-        ..Filters::default()
-    };
-    let page = Page {
-        order: Order::Newest,
-        size: page_size.unwrap_or(100),
-        after,
-    };
-    let memories = read::list(&call, filters, false, &page)?;
-    Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    measured(Operation::EntityFacts, || {
+        let entity_id = required("entity_id", entity_id)?;
+        memory::check_name("entity_id", entity_id)?;
+        let call = Call::begin_reading(migrate::ACE, project_id, agent_id, None)?;
+        let filters = Filters {
+            entity_id: Some(entity_id),
+            namespace,
+            memory_types,
+            since,
+            until,
+            ..Filters::default()
+        };
+        let page = Page {
+            order: Order::Newest,
+            size: page_size.unwrap_or(100),
+            after,
+        };
+        let memories = read::list(&call, filters, false, &page)?;
+        Ok(TableIterator::new(memories.into_iter().map(memory_row)))
+    })
 }

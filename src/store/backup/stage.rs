@@ -11,6 +11,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::owner::{MayMakeTemporaryTables, SettingScope};
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 
 /// What of a backup is to come back.
 pub struct Scope<'a> {
@@ -124,6 +125,9 @@ pub fn fill(
     };
     let audit = rights::may_do_all(&call.store, call.access.caller());
     let mut reader = Reader::open(source.reader()?, secret).map_err(failed)?;
+    let total: u64 = checked.summary.counts.iter().map(|count| count.rows).sum();
+    let progress = Progress::of(Phase::Reading, i64::try_from(total).unwrap_or(0));
+    let mut done = 0;
     loop {
         match reader.next_event().map_err(failed)? {
             Event::SectionStart(section) => {
@@ -135,11 +139,19 @@ pub fn fill(
                     None => {
                         let staged = stages.create(call, table, Some(&section))?;
                         let project = scope.project.filter(|_| table.extent == Extent::Project);
-                        let rows =
-                            load(call, &stages.prefix, &staged, project, &mut reader, &shown)?;
+                        let rows = load(
+                            call,
+                            &stages.prefix,
+                            &staged,
+                            project,
+                            &mut reader,
+                            &shown,
+                            &|rows| progress.note(done + rows),
+                        )?;
                         (Some(staged), rows)
                     }
                 };
+                done += rows;
                 if let Some(reason) = reason.filter(|_| rows > 0) {
                     stages.left_out.push((table.name, reason));
                 }
@@ -273,6 +285,7 @@ fn load(
     project: Option<&str>,
     reader: &mut BoxedReader<'_>,
     shown: &str,
+    tell: &dyn Fn(u64),
 ) -> Result<u64> {
     let relation = call.sql(|session| {
         let name = format!("{prefix}{}", staged.table.name);
@@ -292,6 +305,7 @@ fn load(
         reader,
         shown,
         of_project: place,
+        tell,
         ready: Vec::new(),
         at: 0,
         rows: 0,
@@ -311,6 +325,8 @@ struct Lines<'r, 's, 'a> {
     shown: &'a str,
     /// The field that says whose a row is, and whose rows are wanted.
     of_project: Option<(usize, &'a str)>,
+    /// Is told how many rows there were so far.
+    tell: &'a dyn Fn(u64),
     ready: Vec<u8>,
     at: usize,
     rows: u64,
@@ -337,6 +353,7 @@ impl Lines<'_, '_, '_> {
                             self.rows += 1;
                         }
                     }
+                    (self.tell)(self.rows);
                 }
                 Event::SectionEnd(_) => self.ended = true,
                 Event::SectionStart(_) | Event::End(_) => return Err(failure::damaged()),

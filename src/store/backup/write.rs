@@ -16,6 +16,7 @@ use crate::pg::files::{self, NewFile, Place};
 use crate::pg::spi::{self, Arg, Planning, Session};
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::{events, memory, migrate};
 
 /// What is asked for.
@@ -107,6 +108,8 @@ pub fn write<W: Write>(
     let header = header(call, wish, &tables, &columns);
     let randomness = Randomness::from(system::random::<{ Randomness::LEN }>());
     let mut writer = Writer::new(output, header.clone(), secret, randomness).map_err(failed)?;
+    let progress = Progress::of(Phase::Writing, about(call, wish, &tables));
+    let mut done = 0;
     for (table, columns) in tables.iter().zip(&columns) {
         let select = select(call, wish, table, columns);
         writer.start_section(table.name).map_err(failed)?;
@@ -114,6 +117,8 @@ pub fn write<W: Write>(
         let rows = copy::copy_out(&select, &mut |row| {
             block.extend_from_slice(row);
             block.push(b'\n');
+            done += 1;
+            progress.note(done);
             if block.len() >= BLOCK {
                 writer.rows(&block).map_err(failed)?;
                 block.clear();
@@ -140,6 +145,24 @@ pub fn write<W: Write>(
         seconds: system::unix_micros().saturating_sub(started) as f64 / 1e6,
     };
     Ok((output, written))
+}
+
+/// How many rows a backup of the whole store will have by PostgreSQL's statistics, for the progress; 0: not known.
+fn about(call: &Call, wish: &Wish<'_>, tables: &[&Table]) -> i64 {
+    if wish.project.is_some() {
+        return 0;
+    }
+    let names: Vec<String> = tables.iter().map(|table| table.name.to_owned()).collect();
+    let sql =
+        "SELECT sum(greatest(reltuples, pg_stat_get_live_tuples(oid), 0))::bigint FROM pg_class
+               WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind = 'r'";
+    let args = [Arg::oid(call.store.identity.schema_oid), names.into()];
+    call.sql(|session| {
+        session
+            .read(sql, Planning::Generic, &args)
+            .get(0, 1)
+            .unwrap_or(0)
+    })
 }
 
 /// Keeps the tables as they are, and makes sure that the snapshot shows what is in them: a table that was truncated or rewritten

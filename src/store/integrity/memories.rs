@@ -9,9 +9,10 @@ use super::draw::{Draw, Sample};
 use super::finding::{Finding, Met, Status, memory};
 use super::vector::{self, Shape};
 use crate::pg::guc;
-use crate::pg::spi::{Planning, Rows, Session};
+use crate::pg::spi::{Arg, Planning, Rows, Session};
 use crate::pg::system;
 use crate::store::embedder::Embedder;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::memory::{Identifying, dedupe_hash};
 use crate::store::rules::HASH_BYTES;
 
@@ -50,6 +51,19 @@ const COLUMNS: &str = "m.id, m.project_id, m.content, m.content_hash, m.dedupe_h
     m.content_tsv IS NOT NULL, m.deleted_at IS NULL, m.expires_at <= now(), m.expires_at <= (SELECT now() - interval '1 day'),
     m.deleted_at <= (SELECT now() - make_interval(days => $2 + 1))";
 
+/// How many memories there are by the planner's statistics, for the progress; 0: not known.
+fn about(inspection: &Inspection<'_>, session: &Session) -> i64 {
+    if inspection.project_id.is_some() {
+        return 0;
+    }
+    let sql = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1";
+    let args = [Arg::oid(inspection.call.store.memories)];
+    session
+        .read(sql, Planning::Generic, &args)
+        .get(0, 1)
+        .unwrap_or(0)
+}
+
 /// What the pass has met.
 #[derive(Default)]
 pub struct Pass {
@@ -83,11 +97,13 @@ impl Pass {
         };
         let args = [inspection.project(), guc::tombstone_retention().into()];
         let dimensions = inspection.call.store.dimensions;
+        let progress = Progress::of(Phase::Checking, about(inspection, session));
         session.scan(&sql, Planning::Custom, &args, BATCH, |rows| {
             system::check_for_interrupts();
             for row in 0..rows.len() {
                 pass.look(&Row { rows, row }, dimensions);
             }
+            progress.note(pass.rows.unsigned_abs());
         });
         pass
     }

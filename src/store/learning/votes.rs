@@ -3,6 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 
 use crate::pg::error::{Error, Result};
+use crate::pg::measure;
 use crate::pg::spi::{Planning, Rows, Session};
 use crate::store::access::{Call, Requester};
 use crate::store::conditions::Conditions;
@@ -110,6 +111,7 @@ fn record(call: &Call, session: &Session, voter: &str, vote: &Vote<'_>) -> Optio
         ));
         return count(&session.write(&sql, &seen.args));
     };
+    measure::vote(vote.helpful);
     let step = |counts: bool| match (counts, is_new) {
         (true, _) => 1,
         (false, true) => 0,

@@ -1,7 +1,7 @@
 //! Keeping the store in order: vectors and index made anew, orphans removed, recall measured, and a report of it all.
 
 pub mod cleanup;
-mod progress;
+pub mod progress;
 pub mod rebuild;
 pub mod recall;
 pub mod reembed;

@@ -1,32 +1,45 @@
-//! How far long work has come, for whoever waits for it.
+//! How far long work has come, for whoever waits for it: memory_progress() shows it to others, and a NOTICE tells the caller.
 
 use std::time::{Duration, Instant};
 
+use crate::pg::progress::Entry;
+pub use crate::pg::progress::Phase;
 use crate::pg::system;
 
 const EVERY: Duration = Duration::from_secs(2);
 
 pub struct Progress {
-    what: &'static str,
+    phase: Phase,
     total: i64,
     started: Instant,
     told: Instant,
+    entry: Option<Entry>,
 }
 
 impl Progress {
-    /// Work on so many rows, or on an unknown number of them.
-    pub fn of(what: &'static str, total: i64) -> Self {
+    /// Work on so many rows, or, with 0, on an unknown number of them.
+    pub fn of(phase: Phase, total: i64) -> Self {
         let now = Instant::now();
+        let known = u64::try_from(total).ok().filter(|total| *total > 0);
         Progress {
-            what,
+            phase,
             total,
             started: now,
             told: now,
+            entry: Entry::begin(phase, known),
         }
     }
 
-    /// A NOTICE now and then; to be called often.
+    /// So many are done, for memory_progress() alone.
+    pub fn note(&self, done: u64) {
+        if let Some(entry) = &self.entry {
+            entry.done(done);
+        }
+    }
+
+    /// So many are done, and a NOTICE now and then; to be called often.
     pub fn at(&mut self, done: i64) {
+        self.note(done.unsigned_abs());
         if self.told.elapsed() >= EVERY {
             self.told = Instant::now();
             self.tell(done);
@@ -54,7 +67,7 @@ impl Progress {
         };
         system::notice(&format!(
             "{}: {done} of {total} rows ({:.1} %), {rate:.0} rows a second, {left:.0} s remaining",
-            self.what,
+            self.phase.name(),
             100.0 * share,
         ));
     }

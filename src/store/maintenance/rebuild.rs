@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::progress::{Phase, Progress};
 use super::reembed::{self, Task};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::{Arg, Session};
@@ -69,7 +70,10 @@ pub fn rebuild(
             false => None,
         };
         let started = Instant::now();
+        // PostgreSQL's own pg_stat_progress_create_index tells how far that is.
+        let building = Progress::of(Phase::BuildingIndex, 0);
         session.once(&create(call, "", INDEX, m, ef_construction));
+        drop(building);
         let seconds = started.elapsed().as_secs_f64();
         let mut report = counts(call, session);
         report["failed"] = embedded_anew

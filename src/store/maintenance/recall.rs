@@ -1,12 +1,15 @@
 //! How much of the truth a vector search finds.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::pg::error::Result;
-use crate::pg::spi::{Planning, Session};
+use crate::pg::measure;
+use crate::pg::spi::{self, Planning, Session};
 use crate::pg::system;
 use crate::pg::vector::Vector;
+use crate::store::Store;
 use crate::store::access::Call;
 use crate::store::conditions::Conditions;
 use crate::store::integrity::draw::{self, arrays};
@@ -84,7 +87,36 @@ pub fn check(call: &Call, sample: i32, k: i32) -> Result<Vec<Recall>> {
         recall.short += i32::from(hits.len() < truth.len());
         recall.milliseconds += milliseconds;
     }
-    Ok(paths.into_values().collect())
+    let paths: Vec<Recall> = paths.into_values().collect();
+    tell(&paths);
+    Ok(paths)
+}
+
+/// Keeps the mean of all searches for memory_metrics().
+fn tell(paths: &[Recall]) {
+    let searched: i32 = paths.iter().map(|path| path.searched).sum();
+    if searched > 0 {
+        let sum: f64 = paths.iter().map(|path| path.sum).sum();
+        measure::recall(sum / f64::from(searched));
+    }
+}
+
+/// The worker's measurement, of the project that has the most memories.
+pub fn scheduled(store: Rc<Store>) -> Result<()> {
+    const SAMPLE: i32 = 20;
+    const K: i32 = 10;
+    let sql = store.sql(
+        "SELECT project_id FROM @s@.memories WHERE deleted_at IS NULL GROUP BY project_id ORDER BY count(*) DESC, project_id LIMIT 1",
+    );
+    let largest: Option<String> = {
+        let _owner = store.as_owner();
+        spi::connect(|session| session.write(&sql, &[]).get(0, 1))
+    };
+    if let Some(project) = largest {
+        let call = Call::begin_care(store, Some(&project), false, "check")?;
+        check(&call, SAMPLE, K)?;
+    }
+    Ok(())
 }
 
 /// Vectors of the sampled memories, of unit length, each a tenth of the way towards the next one's: what is asked for is hardly

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::progress::Progress;
+use super::progress::{Phase, Progress};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::{Arg, Session};
 use crate::pg::subtransaction::{self, Outcome};
@@ -92,7 +92,7 @@ pub fn run(call: &Call, task: &Task<'_>) -> Result<Outcomes> {
     Ok(call.sql(|session| {
         let mut outcomes = Outcomes::default();
         let mut draw = Draw::new(VERIFIED);
-        let mut progress = Progress::of("embedding", rows_ahead(call, session, task));
+        let mut progress = Progress::of(Phase::Embedding, rows_ahead(call, session, task));
         let mut after = task.after.map(str::to_owned);
         loop {
             system::check_for_interrupts();

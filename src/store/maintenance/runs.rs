@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::cleanup;
+use super::progress::{Phase, Progress};
 use super::rebuild;
 use super::reembed::{self, Task};
-use super::{cleanup, progress};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
@@ -264,7 +265,7 @@ fn expire(call: &Call, dry_run: bool) -> Result<Report> {
     }
     const BATCH: i32 = 1000;
     let mut removed = 0;
-    let mut progress = progress::Progress::of("expiring", 0);
+    let mut progress = Progress::of(Phase::Expiring, 0);
     loop {
         crate::pg::system::check_for_interrupts();
         let more = erase::expire(call, BATCH)?;

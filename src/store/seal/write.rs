@@ -14,6 +14,7 @@ use super::{COLUMNS, keys, seal_of};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity;
 use crate::pg::lockers;
+use crate::pg::measure;
 use crate::pg::system;
 use crate::pg::times;
 use crate::store::access::Call;
@@ -32,6 +33,13 @@ pub struct Sealed {
 
 /// Seals what is new in both tables.
 pub fn seal(call: &Call) -> Result<[Sealed; 2]> {
+    let sealing = measure::Sealing::begin();
+    let sealed = seal_both(call)?;
+    sealing.end();
+    Ok(sealed)
+}
+
+fn seal_both(call: &Call) -> Result<[Sealed; 2]> {
     if system::sees_one_snapshot() {
         return Err(Error::coded(
             PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,

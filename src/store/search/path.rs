@@ -5,6 +5,7 @@
 
 use crate::pg::guc::{self, VectorPath};
 use crate::pg::hnsw;
+use crate::pg::measure::SearchPath;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -22,6 +23,14 @@ impl Path {
             Path::Exact => "exact",
             Path::Sketch => "sketch",
             Path::Hnsw => "hnsw",
+        }
+    }
+
+    pub fn counted(self) -> SearchPath {
+        match self {
+            Path::Exact => SearchPath::Exact,
+            Path::Sketch => SearchPath::Sketch,
+            Path::Hnsw => SearchPath::Hnsw,
         }
     }
 }

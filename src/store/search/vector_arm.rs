@@ -4,6 +4,7 @@ use super::path::{self, Path};
 use super::{Hit, Search, population, rank};
 use crate::pg::guc::{self, VectorPath};
 use crate::pg::hnsw::IndexScan;
+use crate::pg::measure;
 use crate::pg::planner::IndexOrder;
 use crate::pg::spi::{Arg, Planning, Rows, Session};
 use crate::pg::vector::Vector;
@@ -63,6 +64,10 @@ pub fn nearest(search: &Search, call: &Call, embedding: &Vector, fetch: usize) -
             };
         }
         found.population = Some(population.rows);
+        if found.nearest.len() < fetch && found.path != Path::Exact && shape.hides(session, &found)
+        {
+            measure::under_returns(1);
+        }
         found
     })
 }
@@ -151,6 +156,19 @@ impl Shape<'_> {
             hnsw_ef,
             reads_rows: false,
         }
+    }
+
+    /// Whether there are more rows than were found, though fewer were found than asked for. Where few rows are searched all are
+    /// compared, so this is asked next to never.
+    fn hides(&self, session: &Session, found: &Nearest) -> bool {
+        let mut args = self.search.conditions.args.clone();
+        let limit = conditions::append(&mut args, self.fetch as i64);
+        let sql = self.call.store.sql(&format!(
+            "SELECT count(*) FROM (SELECT FROM @s@.memories m WHERE {} AND m.embedding IS NOT NULL LIMIT {limit}) there",
+            self.search.conditions.sql()
+        ));
+        let there: Option<i64> = session.read(&sql, Planning::Custom, &args).get(0, 1);
+        there.is_some_and(|there| there > found.nearest.len() as i64)
     }
 
     /// "+ 0" keeps the HNSW index out; only id and distance go through the sort.

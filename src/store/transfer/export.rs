@@ -19,6 +19,7 @@ use crate::pg::vector::Vector;
 use crate::store::access::Call;
 use crate::store::conditions::{Conditions, Filters};
 use crate::store::events;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::migrate;
 use crate::store::open::Store;
 
@@ -129,6 +130,9 @@ pub struct Export {
     writer: Writer,
     ready: VecDeque<String>,
     is_over: bool,
+    /// Rows that were read so far, told until all are.
+    done: u64,
+    progress: Option<Progress>,
 }
 
 enum Writer {
@@ -146,7 +150,7 @@ impl Export {
             "SELECT count(*) FROM @s@.memories m WHERE {}",
             conditions.sql()
         ));
-        call.sql(|session| {
+        let progress = call.sql(|session| {
             let rows: i64 = session
                 .read(&count, Planning::Custom, &conditions.args)
                 .required(0, 1);
@@ -160,6 +164,7 @@ impl Export {
                 ));
             }
             events::record(call, session, "export", None, &event);
+            Progress::of(Phase::Exporting, rows)
         });
         let after = (TimestampWithTimeZone::negative_infinity(), String::new());
         let time = conditions.arg(after.0);
@@ -184,6 +189,8 @@ impl Export {
             },
             ready: VecDeque::new(),
             is_over: false,
+            done: 0,
+            progress: Some(progress),
         };
         export.head()?;
         Ok(export)
@@ -226,6 +233,10 @@ impl Export {
     /// Reads the next batch.
     fn fill(&mut self) -> Result<()> {
         let records = self.read()?;
+        self.done += records.len() as u64;
+        if let Some(progress) = &self.progress {
+            progress.note(self.done);
+        }
         for record in &records {
             system::check_for_interrupts();
             let mut line = Vec::new();
@@ -238,6 +249,7 @@ impl Export {
         }
         if records.is_empty() {
             self.is_over = true;
+            self.progress = None;
             if let Writer::Json(array) = &mut self.writer {
                 let mut line = Vec::new();
                 std::mem::take(array).finish(&mut line);

@@ -16,6 +16,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::spi::Session;
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::{content_policy, events, memory, resolve};
 
 /// What a caller says of an import.
@@ -90,6 +91,8 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
         );
         lines = check(&reader, source, &rules)?;
         format = Some(reader.format.name());
+        let progress = Progress::of(Phase::Writing, i64::try_from(lines).unwrap_or(0));
+        let mut taken = 0;
         let mut writer = Writer {
             call,
             rules: &rules,
@@ -104,6 +107,8 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
             redacted: 0,
         };
         reader.each(source, &mut |item| {
+            taken += 1;
+            progress.note(taken);
             match item {
                 reader::Item::Header(_) => {}
                 reader::Item::Skipped(more) => skipped.extend(&more),
@@ -144,7 +149,11 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
 
 /// Reads everything once, so that a bad line is named before the first is written; the number of lines.
 fn check(reader: &Reader<'_>, source: &dyn Source, rules: &Rules<'_>) -> Result<u64> {
+    let progress = Progress::of(Phase::Checking, 0);
+    let mut checked = 0;
     reader.each(source, &mut |item| {
+        checked += 1;
+        progress.note(checked);
         match item {
             reader::Item::Header(header) => rules.note(&header),
             reader::Item::Record(place, record) => rules.check(place, &record)?,

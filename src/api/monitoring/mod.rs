@@ -1,0 +1,5 @@
+//! What an operator watches.
+
+mod health;
+mod metrics;
+mod progress;

@@ -1,0 +1,200 @@
+//! Finding the store and looking at it, whatever state it is in.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::pg::error::Result;
+use crate::pg::identity;
+use crate::pg::owner::{AsOwner, SettingScope};
+use crate::pg::spi::{self, Arg, Planning, Session};
+use crate::pg::subtransaction::{self, Outcome};
+use crate::pg::system;
+use crate::store::open::{self, Store, VECTOR_INDEX};
+use crate::store::{access, migrate};
+
+/// What there is of a store.
+pub struct Found {
+    /// It says what it is.
+    pub store: Option<Rc<Store>>,
+    /// This library serves it.
+    pub is_served: bool,
+    /// There is a table of its main table's name.
+    pub is_there: bool,
+    /// Why it is not served, though it is there.
+    pub obstacle: Option<String>,
+}
+
+impl Found {
+    pub fn now() -> Self {
+        let is_there = attempt(|| {
+            let identity = identity::get()?;
+            Ok(identity::table(&identity, c"memories").is_some())
+        });
+        let store = attempt(open::find_whatever_its_state);
+        let served = attempt(open::open_if_present);
+        let is_served = matches!(served, Ok(Some(_)));
+        let is_there = is_there == Ok(true);
+        let obstacle = match (&served, &store) {
+            (Err(why), _) | (Ok(_), Err(why)) => Some(why.clone()),
+            (Ok(None), _) if is_there => Some(
+                "the memory store is incomplete: memory_models or memory_migrations is empty"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        Found {
+            store: store.ok().flatten(),
+            is_served,
+            is_there,
+            obstacle,
+        }
+    }
+}
+
+/// The outcome, or what the error says of itself.
+fn attempt<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+    let mut refusal = None;
+    let noted = &mut refusal;
+    let outcome = subtransaction::attempt_any(move || {
+        work().inspect_err(|error| *noted = Some(error.to_string()))
+    });
+    match outcome {
+        Outcome::Done(result) => Ok(result),
+        // An error of ours tells nothing of any memory; what PostgreSQL's own message has in it is not known.
+        Outcome::Failed { sqlstate, .. } => Err(refusal
+            .unwrap_or_else(|| format!("the memory store cannot be read: SQLSTATE {sqlstate}"))),
+    }
+}
+
+/// Whether the store is there, of a version that this library serves, with all its tables and the vector index.
+pub fn ready() -> bool {
+    let whole = attempt(|| {
+        let Some(store) = open::open_if_present()? else {
+            return Ok(false);
+        };
+        let _owner = store.as_owner();
+        let tables = migrate::tables_until(store.migration);
+        let wanted = tables.len() as i64;
+        Ok(spi::connect(|session| {
+            let sql = "SELECT count(*) FROM pg_class WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p')";
+            let args = [Arg::oid(store.identity.schema_oid), tables.into()];
+            let there: Option<i64> = session.read(sql, Planning::Generic, &args).get(0, 1);
+            there == Some(wanted) && has_vector_index(session, &store)
+        }))
+    });
+    whole == Ok(true)
+}
+
+pub fn has_vector_index(session: &Session, store: &Store) -> bool {
+    session
+        .read(VECTOR_INDEX, Planning::Generic, &[Arg::oid(store.memories)])
+        .get(0, 1)
+        .unwrap_or(false)
+}
+
+/// Whoever holds a lock that we would have to wait longer for is told of, not waited for.
+const LOCK_WAIT: &str = "500ms";
+const LOCKED: &str = "55P03";
+
+/// Looks at the store one thing at a time, as its owner; one that fails does not keep the others from being seen.
+pub struct Looker<'a> {
+    owner: pgrx::pg_sys::Oid,
+    found: &'a Found,
+    /// What could not be looked at, and the SQLSTATE.
+    failed: RefCell<Vec<(&'static str, String)>>,
+    is_locked: Cell<bool>,
+    is_patient: bool,
+}
+
+impl<'a> Looker<'a> {
+    pub fn at(found: &'a Found) -> Self {
+        let store = found.store.as_ref();
+        Looker {
+            owner: store.map_or_else(system::current_role, |store| store.owner),
+            found,
+            failed: RefCell::default(),
+            is_locked: Cell::new(false),
+            is_patient: false,
+        }
+    }
+
+    /// Waits for locks as long as the session has it.
+    pub fn patient(found: &'a Found) -> Self {
+        Looker {
+            is_patient: true,
+            ..Looker::at(found)
+        }
+    }
+
+    pub fn at_server<T>(&self, what: &'static str, look: impl FnOnce(&Session) -> T) -> Option<T> {
+        // What somebody holds a lock on he may hold for long: waiting once is enough.
+        let wait = match self.is_locked.get() {
+            true => "1ms",
+            false => LOCK_WAIT,
+        };
+        let outcome = subtransaction::attempt_any(|| {
+            let _owner = AsOwner::enter(self.owner);
+            let settings = SettingScope::open();
+            if !self.is_patient {
+                settings.set(c"lock_timeout", wait);
+            }
+            Ok(spi::connect(look))
+        });
+        match outcome {
+            Outcome::Done(seen) => Some(seen),
+            Outcome::Failed { sqlstate, .. } => {
+                if sqlstate == LOCKED {
+                    self.is_locked.set(true);
+                }
+                self.failed.borrow_mut().push((what, sqlstate));
+                None
+            }
+        }
+    }
+
+    /// `None` also where there is no store, or one without this migration.
+    pub fn at_store<T>(
+        &self,
+        what: &'static str,
+        least: i32,
+        look: impl FnOnce(&Session, &Store) -> T,
+    ) -> Option<T> {
+        let store = self.found.store.as_ref()?;
+        if store.migration < least {
+            return None;
+        }
+        self.at_server(what, |session| look(session, store))
+    }
+
+    pub fn into_failed(self) -> Vec<(&'static str, String)> {
+        self.failed.into_inner()
+    }
+}
+
+/// Whether the role administers every project of the store that was found.
+pub fn is_admin_everywhere(found: &Found, role: pgrx::pg_sys::Oid) -> bool {
+    match &found.store {
+        None => false,
+        Some(store) => {
+            access::is_master(store, role)
+                || attempt(|| Ok(access::is_admin_everywhere(store, role))) == Ok(true)
+        }
+    }
+}
+
+/// Whether the role administers the project.
+pub fn is_admin_of(found: &Found, role: pgrx::pg_sys::Oid, project: &str) -> bool {
+    let Some(store) = &found.store else {
+        return false;
+    };
+    let right = attempt(|| {
+        let _owner = store.as_owner();
+        Ok(access::right_of(
+            store,
+            role,
+            project,
+            access::Privilege::Admin,
+        ))
+    });
+    right == Ok(access::Right::Free { admin: true })
+}
