@@ -1,0 +1,19 @@
+-- Runs once, in POSTGRES_DB, when the official image has made a new cluster: the extension, its store, and a role that may
+-- read metrics and nothing else. Its password is in the file METRICS_PASSWORD_FILE names; without that it cannot log in.
+\set ON_ERROR_STOP on
+
+CREATE EXTENSION IF NOT EXISTS memory_ext CASCADE;
+SELECT memory_init();
+
+\set metrics_password `cat "${METRICS_PASSWORD_FILE:-/dev/null}"`
+SELECT :'metrics_password' <> '' AS metrics \gset
+CREATE ROLE metrics IN ROLE pg_monitor CONNECTION LIMIT 3;
+\if :metrics
+    -- The statement with the password stays out of the server log, whatever is logged.
+    BEGIN;
+    SET LOCAL log_statement = 'none';
+    SET LOCAL log_min_duration_statement = -1;
+    SET LOCAL log_min_error_statement = 'panic';
+    ALTER ROLE metrics LOGIN PASSWORD :'metrics_password';
+    COMMIT;
+\endif
