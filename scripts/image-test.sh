@@ -47,6 +47,7 @@ make_root() {
     if compgen -G '/etc/apt/apt.conf.d/*' >/dev/null; then cp -L /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/"; fi
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
+    mount --bind /dev/pts "$root/dev/pts"
 }
 
 in_root() {
