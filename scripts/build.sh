@@ -11,5 +11,6 @@ fi
 major=$(pg_major "$PG_CONFIG")
 say "building memory_ext $version for PostgreSQL $major"
 cd "$repo"
-PGRX_PG_CONFIG_PATH=$PG_CONFIG exec cargo build --release --package memory_ext \
-    --no-default-features --features "pg$major" --target-dir "$(target_dir "$major")"
+# memory_core for its program, the reader of backups that needs no server.
+PGRX_PG_CONFIG_PATH=$PG_CONFIG exec cargo build --release --package memory_ext --package memory_core \
+    --no-default-features --features "memory_ext/pg$major" --target-dir "$(target_dir "$major")"

@@ -9,8 +9,11 @@ library=$(target_dir "$major")/release/libmemory_ext.so
 script=$repo/sql/memory_ext--$version.sql
 library_dir=${DESTDIR:-}$("$PG_CONFIG" --pkglibdir)
 extension_dir=${DESTDIR:-}$("$PG_CONFIG" --sharedir)/extension
+program=$(target_dir "$major")/release/memory-backup
+program_dir=${DESTDIR:-}$("$PG_CONFIG" --bindir)
 
 [ -f "$library" ] || die "$library is not there" "Run: make build"
+[ -f "$program" ] || die "$program is not there" "Run: make build"
 [ -f "$script" ] || die "$script is not there" "Run: make schema"
 
 as_root=()
@@ -31,7 +34,7 @@ put() {
     "${as_root[@]}" mv -f "$to.new" "$to"
 }
 
-"${as_root[@]}" mkdir -p "$library_dir" "$extension_dir"
+"${as_root[@]}" mkdir -p "$library_dir" "$extension_dir" "$program_dir"
 control=$(mktemp)
 trap 'rm -f "$control"' EXIT
 sed "s/@CARGO_VERSION@/$version/" "$repo/memory_ext.control" >"$control"
@@ -40,5 +43,6 @@ for file in "$repo"/sql/memory_ext--*.sql; do
     put 644 "$file" "$extension_dir/$(basename "$file")"
 done
 put 755 "$library" "$library_dir/memory_ext.so"
+put 755 "$program" "$program_dir/memory-backup"
 put 644 "$control" "$extension_dir/memory_ext.control"
 say "memory_ext $version installed into PostgreSQL $major ($library_dir)"

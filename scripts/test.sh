@@ -35,13 +35,13 @@ install_into() {
     PG_CONFIG=$pg_config "$repo/scripts/install.sh"
 }
 
-# Test files that match a pattern, with that server.
+# Test files that match a pattern, with that server. The tests are the same programs for every server, so they are compiled
+# once, beside the library for the embedded PostgreSQL 18.
 cargo_test() {
-    local major=$1 files=$2 pg_config
-    pg_config=$(embedded_pg_config "$major")
-    PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config MEMORY_EXT_TEST_USER=$server_user \
-        cargo test --release --package memory_ext --test "$files" \
-        --no-default-features --features "pg$major" --target-dir "$(target_dir "$major")"
+    local major=$1 files=$2
+    "$repo/scripts/setup.sh" 18
+    PG_CONFIG=$(embedded_pg_config "$major") PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) MEMORY_EXT_TEST_USER=$server_user \
+        cargo test --release --package memory_ext --test "$files" --target-dir "$(target_dir 18)"
 }
 
 on_server() {

@@ -1647,7 +1647,7 @@ what is there, update takes the imported one if it differs (a live memory that h
 id stays), error raises 23505. namespace is where all go; agent_id whose they are that name no agent, in formats of other systems. unknown says
 whether unknown fields are refused (refuse) or kept in the metadata (metadata). dry_run only reports. Sensitive memories need
 confirm_sensitive. Lines of another project are refused, unless project_id is given: then all go there. The report: format,
-lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, dry_run.
+lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, redacted (by content policies), dry_run.
 Recorded as an event. Needs the admin privilege. Errors name the line: 22P02 what cannot be read, 22023 bad values, 54000 over a
 limit; 23505, 42501, 55000.';
 
@@ -1663,7 +1663,7 @@ psql brings a file as it is by \copy memory_import_inbox(line) FROM ''file'' WIT
 The admin privilege in a project suffices for that. Errors: 22P02, 22023, 23505, 40001, 42501, 54000, 55000.';
 
 COMMENT ON FUNCTION memory_import_line() IS
-'Trigger of the view memory_import_inbox: takes in a line for the role that brings it.';
+'Triggers of the view memory_import_inbox: one refuses who may not bring lines, the other takes in a line.';
 
 COMMENT ON FUNCTION memory_init(INT, TEXT, TEXT, INT, INT) IS
 'Creates the memory store: ordinary tables in the extension''s schema, owned by the caller.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use support::agents::{ALICE_SEES, three_agents};
 use support::calls::{
-    ADMINISTERING, OWNING, READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1, TOUCHING,
-    WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
+    ADMINISTERING, BACKING_UP, OWNING, READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1,
+    TOUCHING, WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
 };
 use support::{Sql, cluster, database, granted, role, store_hash};
 
@@ -26,6 +26,7 @@ fn the_calls_tested_here_are_all_there_are() {
         WRITING_FOR_ALL,
         TOUCHING,
         ADMINISTERING,
+        BACKING_UP,
         OWNING,
     ]
     .concat()
@@ -80,6 +81,7 @@ fn c23_a_stranger_is_refused_by_every_function() {
         WRITING_FOR_ALL,
         TOUCHING,
         ADMINISTERING,
+        BACKING_UP,
         OWNING,
     ]
     .concat()
@@ -149,6 +151,11 @@ fn each_privilege_includes_the_one_below_and_no_more() {
                 "{call}: {error:?}"
             );
         }
+    }
+    for template in BACKING_UP {
+        let call = call(template, &id, None, "default");
+        reader.refused(&call, &[]).is("42501").well_formed();
+        writer.refused(&call, &[]).is("42501").well_formed();
     }
     for template in OWNING {
         for client in [&mut reader, &mut writer, &mut admin] {
@@ -338,7 +345,7 @@ fn c23_an_agent_bound_role_cannot_claim_another_agent_in_any_function() {
                 .well_formed();
         }
     }
-    for template in [ADMINISTERING, OWNING].concat() {
+    for template in [ADMINISTERING, BACKING_UP, OWNING].concat() {
         alice
             .refused(&call(template, "alice-private", None, "default"), &[])
             .is("42501")
@@ -437,6 +444,7 @@ fn c17_no_function_reaches_another_project_by_id() {
         WRITING_FOR_ALL,
         TOUCHING,
         ADMINISTERING,
+        BACKING_UP,
     ]
     .concat()
     {

@@ -771,3 +771,20 @@ fn sql_fragments_in_deltas_and_reflections_are_only_text() {
         assert!(same, "{fragment:?}");
     }
 }
+
+#[test]
+fn a_delta_that_is_cancelled_leaves_the_session_usable() {
+    let mut sql = database().connect();
+    sql.run(
+        "SELECT memory_init();
+         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON memories FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    sql.run("SET statement_timeout = '200ms'");
+    let items = json!([{"operation": "add", "content": "words"}]);
+    sql.refused("SELECT * FROM memory_delta($1, atomic => false)", &[&items])
+        .is("57014");
+    // No transaction block is open that the user would have to end.
+    sql.run("RESET statement_timeout");
+    assert_eq!(sql.one::<i64>("SELECT count(*) FROM memories", &[]), 0);
+}

@@ -34,6 +34,7 @@ fn fill(sql: &mut Client) {
          SELECT memory_session_start('s', next_items => '[\"b\", {\"item\": \"a\"}]'); SELECT memory_session_update('s', complete_item => 'a');
          SELECT memory_feature_create('f', description => 'a feature', test_steps => '[\"open\"]');
          SELECT memory_run_start('r', agent_id => 'a', memory_ids => '{shared}'); SELECT memory_run_complete('r', false, error => 'broke', agent_id => 'a');
+         SELECT * FROM memory_audit_seal();
          CREATE INDEX of_my_own ON memories ((metadata ->> 'i'));
          CREATE POLICY of_my_own ON memories FOR SELECT TO reader USING (namespace = 'n1');
          ALTER TABLE memories ADD COLUMN of_my_own text DEFAULT 'mine';

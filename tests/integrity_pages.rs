@@ -119,21 +119,13 @@ fn mt_9_a_byte_of_a_text_is_found_whatever_it_becomes() {
     }
     // An id that is no text any more is named as well as can be.
     let database = cluster.database();
-    let path = {
-        let mut sql = database.connect();
-        sql.run("SELECT memory_add('words', id => 'an-odd-id', agent_id => 'agent-of-it', on_duplicate => 'new'); UPDATE memories SET bullet_helpful = 1");
-        file(&mut sql, "memories")
-    };
+    database.connect().run("SELECT memory_add('words', id => 'an-odd-id', agent_id => 'agent-of-it', on_duplicate => 'new'); UPDATE memories SET bullet_helpful = 1");
     run(cluster
         .client("psql", &database.name)
-        .args(["-Xqc", "VACUUM FULL memories; CHECKPOINT"]));
-    let path = match database
+        .args(["-Xq", "-c", "VACUUM FULL memories", "-c", "CHECKPOINT"]));
+    let path: String = database
         .connect()
-        .one::<String>("SELECT pg_relation_filepath('memories')", &[])
-    {
-        new if new == path => path,
-        new => new,
-    };
+        .one("SELECT pg_relation_filepath('memories')", &[]);
     edit(&cluster, &path, b"an-odd-id", b"an-o\0\xffd-i");
     let mut sql = database.connect();
     assert_eq!(wrong(&mut sql), ["vote_counters error 1"]);
@@ -177,7 +169,8 @@ fn mt_9_a_bit_of_a_btree_page_is_found_by_amcheck() {
             found.details["sample"][0]["index"], "ix_memories_user",
             "{found:?}"
         );
-        assert_eq!(found.details["sample"][0]["sqlstate"], "XX002", "{found:?}");
+        let sqlstate = found.details["sample"][0]["sqlstate"].as_str();
+        assert!(matches!(sqlstate, Some("XX001" | "XX002")), "{found:?}");
         sql.run("REINDEX INDEX ix_memories_user");
         assert_healthy(&mut sql);
     }

@@ -14,6 +14,9 @@ mod runbook {
     mod aegis_guide;
     mod backup;
     mod backup_script;
+    mod encrypted;
+    mod exchange;
+    mod guides;
     mod maintenance;
     mod restore_drill;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 use serde_json::Value;
-use support::{Cluster, Database, Options, Sql, cluster, store, wait_until};
+use support::{Cluster, Database, Options, Sql, cluster, run, store, wait_until};
 
 /// A session that has loaded the library, which defines the settings.
 fn loaded() -> Client {
@@ -531,6 +531,57 @@ fn maintenance_interval_is_how_often_the_worker_checks_the_store() {
 }
 
 #[test]
+fn seal_interval_is_how_often_the_worker_seals() {
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec!["memory_ext.naptime = '1s'", "memory_ext.seal_interval = 0"],
+    });
+    let mut sql = cluster.database().connect();
+    sql.run("SELECT memory_add('x', id => 'x'); SELECT memory_update('x', 'y')");
+    let seals = "SELECT count(*) FROM memory_audit_seals";
+    let visited = |sql: &mut Client| {
+        sql.run("SELECT memory_add('ends ' || clock_timestamp(), ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE content LIKE 'ends %'");
+        wait_until("the worker has come by", Duration::from_secs(30), || {
+            sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 1
+        });
+    };
+    for _ in 0..2 {
+        visited(&mut sql);
+    }
+    assert_eq!(sql.one::<i64>(seals, &[]), 0, "0 means never");
+
+    cluster.configure("memory_ext.seal_interval = '1h'");
+    cluster.reload();
+    wait_until("the worker has sealed", Duration::from_secs(30), || {
+        sql.one::<i64>(seals, &[]) == 2
+    });
+    sql.run("SELECT memory_update('x', 'z')");
+    for _ in 0..2 {
+        visited(&mut sql);
+    }
+    assert_eq!(sql.one::<i64>(seals, &[]), 2, "once an hour");
+}
+
+#[test]
+fn audit_key_file_is_the_key_of_the_seals() {
+    let mut sql = store();
+    let path = cluster().directory().join("seal key");
+    std::fs::write(&path, "5a".repeat(32)).expect("a key file");
+    let mut keyed = |setting: &str| -> bool {
+        sql.run(&format!("{setting}; SELECT memory_add('x', id => 'x', on_duplicate => 'return'); SELECT memory_update('x', clock_timestamp()::text); SELECT * FROM memory_audit_seal()"));
+        sql.one(
+            "SELECT key_id IS NOT NULL FROM memory_audit_seals ORDER BY number DESC LIMIT 1",
+            &[],
+        )
+    };
+    assert!(!keyed("RESET memory_ext.audit_key_file"));
+    assert!(keyed(&format!(
+        "SET memory_ext.audit_key_file = '{}'",
+        path.display()
+    )));
+}
+
+#[test]
 fn a_misspelt_name_set_before_the_library_is_loaded_does_not_stay() {
     let database = cluster().database();
     let mut sql = database.connect();
@@ -553,6 +604,9 @@ fn settings_that_guard_others_are_the_superusers() {
         "audit = 'off'",
         "max_content_bytes = '10MB'",
         "embedding_cache_rows = 5",
+        "audit_key_file = '/tmp/x'",
+        "backup_directory = '/tmp'",
+        "backup_key_file = '/tmp/key'",
     ] {
         loaded
             .refused(&format!("SET memory_ext.{setting}"), &[])
@@ -564,6 +618,7 @@ fn settings_that_guard_others_are_the_superusers() {
         "expire_batch = 1",
         "tombstone_retention = 1",
         "maintenance_interval = 1",
+        "seal_interval = 1",
     ] {
         owner
             .refused(&format!("SET memory_ext.{setting}"), &[])
@@ -642,4 +697,49 @@ fn hide_flagged_leaves_flagged_memories_out_of_a_search() {
     assert_eq!(sql.one::<i64>(found, &[]), 1);
     sql.run("SET memory_ext.hide_flagged = on");
     assert_eq!(sql.one::<i64>(found, &[]), 0);
+}
+
+/// A directory of the shared cluster's server, with a key in it.
+fn backup_directory(name: &str) -> String {
+    let path = cluster().directory().join(name);
+    let script = "mkdir -m 700 -- \"$1\" && umask 077 && head -c 32 /dev/urandom >\"$1/key\"";
+    run(cluster()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(&path));
+    path.display().to_string()
+}
+
+#[test]
+fn backup_directory_is_where_backups_are() {
+    let directory = backup_directory("one");
+    let mut sql = store();
+    let call = "SELECT memory_backup('daily', passphrase => 'a passphrase')";
+
+    sql.refused(call, &[])
+        .is("55000")
+        .hints("memory_ext.backup_directory");
+    sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
+    sql.run(call);
+
+    assert!(std::path::Path::new(&directory).join("daily").exists());
+}
+
+#[test]
+fn backup_key_file_is_the_key_where_none_is_named() {
+    let directory = backup_directory("two");
+    let mut sql = store();
+    sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
+    let call = "SELECT memory_backup('daily')";
+
+    sql.refused(call, &[])
+        .is("22023")
+        .hints("memory_ext.backup_key_file");
+    sql.run(&format!(
+        "SET memory_ext.backup_key_file = '{directory}/key'"
+    ));
+    sql.run(call);
+
+    sql.run("SET memory_ext.backup_key_file = ''; SELECT memory_backup_verify('daily', key_file => 'key')");
 }

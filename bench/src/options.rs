@@ -106,9 +106,12 @@ pub struct BenchOptions {
     /// Batches that each side adds, in turns
     #[arg(long, env = "BENCH_BATCHES", default_value_t = 10)]
     pub batches: usize,
-    /// Restores of each side, in turns; the fastest counts
+    /// Restores and imports of each side, in turns; the fastest counts
     #[arg(long, env = "BENCH_RESTORES", default_value_t = 2)]
     pub restores: usize,
+    /// Memories of one file that is imported
+    #[arg(long, env = "BENCH_IMPORT_ROWS", default_value_t = 20_000)]
+    pub import_rows: usize,
     /// maintenance_work_mem of every index build, on both sides
     #[arg(long, env = "BENCH_MAINTENANCE_WORK_MEM", default_value = "512MB")]
     pub maintenance_work_mem: String,
@@ -154,14 +157,20 @@ pub enum Section {
     Hybrid,
     /// memory_playbook
     Playbook,
+    /// memory_check_integrity
+    Integrity,
     /// memory_vote
     Vote,
+    /// memory_backup and memory_restore
+    Backup,
     /// pg_restore of a store
     Restore,
     /// memory_add
     Add,
     /// memory_add_many
     AddMany,
+    /// memory_import_inbox of a file
+    Import,
     /// memory_search by vector of 1536 dimensions
     Wide,
     /// memory_embed

@@ -2,8 +2,11 @@
 
 mod add;
 mod add_many;
+mod backup;
 mod embed;
 mod hybrid_search;
+mod import;
+mod integrity;
 mod learning;
 mod restore;
 mod session_memory;
@@ -56,6 +59,9 @@ pub fn run(options: &BenchOptions) -> Result<Report> {
         let database = store::loaded(&server, "wide", &corpus)?;
         vector_search::wide(&mut database.connect()?, &corpus, options, &mut report)?;
     }
+    if options.wants(Section::Import) {
+        import::measure(&server, &source, options, &mut report)?;
+    }
     if options.wants(Section::Embed) {
         progress("embedding");
         embed::measure(&server, &source, options, &mut report)?;
@@ -77,10 +83,12 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 6] = [
+const OF_NARROW_STORE: [Section; 8] = [
     Section::Vector,
     Section::Hybrid,
     Section::Playbook,
+    Section::Integrity,
+    Section::Backup,
     Section::Restore,
     Section::Add,
     Section::AddMany,
@@ -115,7 +123,13 @@ fn narrow_store(
     if options.wants(Section::Playbook) {
         learning::playbook(&mut client, &corpus, options, report)?;
     }
+    if options.wants(Section::Integrity) {
+        integrity::measure(&mut client, &corpus, report)?;
+    }
     drop(client);
+    if options.wants(Section::Backup) {
+        backup::measure(&database, report)?;
+    }
     if !options.wants_any(&BESIDE_PLAIN_TABLE) {
         return Ok(());
     }

@@ -16,7 +16,8 @@
 //! The leaves of a batch may be kept beside its seal ([`Leaf`], 40 bytes a row): then a row that was
 //! edited, removed or added is named by its id, not only its batch, and rows that were erased on
 //! purpose leave the batch verifiable, see [`verify_batch`]. A kept leaf of an erased row holds nothing of it but a
-//! hash: somebody who can guess every column, times to the microsecond, can confirm the guess.
+//! hash: somebody who can guess every column, times to the microsecond, can confirm the guess; the content of a version also
+//! needs the batch's [`Blind`], which does not leave the database.
 
 mod batch;
 mod chain;
@@ -27,14 +28,18 @@ mod merkle;
 mod row;
 
 pub use batch::{Batch, BatchBuilder, BatchError, BatchReport, RowFault, Verdict, verify_batch};
-pub use chain::{Anchor, ChainFault, Seal, SealKey, Trust, verify_chain};
-pub use erasure::{IdRanges, erased_history};
+pub use chain::{
+    Anchor, AnchorError, ChainFault, ChainVerifier, KeyFileError, Seal, SealKey, Trust,
+    verify_chain,
+};
+pub use erasure::{ERASING_EVENTS, IdRanges, erased_history, to_history_ids};
 pub use export::{
     ExportReport, LineFault, MAX_LINE_BYTES, event_line, history_line, seal_line, verify_export,
 };
 pub use merkle::{MerkleTree, prove, verify_inclusion};
 pub use row::{
-    EventFields, HistoryFields, LEAF_BYTES, Leaf, leaf_hash, leaves_from_bytes, leaves_to_bytes,
+    Blind, EventFields, HistoryFields, LEAF_BYTES, Leaf, SeenRow, commitment, leaf_hash,
+    leaves_from_bytes, leaves_to_bytes,
 };
 
 /// A SHA-256 hash, or a MAC as long.

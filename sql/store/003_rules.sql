@@ -29,5 +29,8 @@ CREATE OR REPLACE VIEW @schema@.memory_import_inbox WITH (security_barrier) AS
 
 GRANT SELECT, INSERT, DELETE ON @schema@.memory_import_inbox TO PUBLIC;
 
+CREATE OR REPLACE TRIGGER memory_import_allowed BEFORE INSERT ON @schema@.memory_import_inbox
+    FOR EACH STATEMENT EXECUTE FUNCTION @schema@.memory_import_line();
+
 CREATE OR REPLACE TRIGGER memory_import_line INSTEAD OF INSERT ON @schema@.memory_import_inbox
     FOR EACH ROW EXECUTE FUNCTION @schema@.memory_import_line();

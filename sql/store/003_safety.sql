@@ -5,24 +5,33 @@
 ALTER TABLE @schema@.memories
     ADD COLUMN IF NOT EXISTS content_flags text[];
 
--- Seals of the audit trail (kind 'event') and of the old versions (kind 'history'): Merkle roots over ranges of rows, chained.
+-- Seals of the audit trail ('events') and of the old versions ('history'): Merkle roots over ranges of rows, one chain.
 CREATE TABLE IF NOT EXISTS @schema@.memory_audit_seals (
-    kind text COLLATE "C" NOT NULL CHECK (kind IN ('event', 'history')),
-    number bigint NOT NULL CHECK (number > 0),
+    number bigint PRIMARY KEY CHECK (number > 0),
+    sealed_table text COLLATE "C" NOT NULL CHECK (sealed_table IN ('events', 'history')),
     first_id bigint NOT NULL,
     last_id bigint NOT NULL,
-    row_count bigint NOT NULL CHECK (row_count > 0),
-    root bytea NOT NULL,
-    -- The leaves, 32 bytes a row in the order of their ids, and those ids: they name the row that was changed, and stand for
-    -- rows that memory_forget() erased.
+    row_count bigint NOT NULL CHECK (row_count >= 0),
+    root bytea NOT NULL CHECK (octet_length(root) = 32),
+    -- A row's id and hash, 40 bytes, in the order of the ids: they name the row that was changed, and stand for rows that were
+    -- erased.
     leaves bytea NOT NULL,
-    leaf_ids bigint[] NOT NULL,
-    keyed boolean NOT NULL,
-    previous_mac bytea NOT NULL,
-    mac bytea NOT NULL,
+    -- What hides contents of old versions in their hashes.
+    blind bytea NOT NULL CHECK (octet_length(blind) = 32),
     sealed_at timestamptz NOT NULL,
-    PRIMARY KEY (kind, number)
+    previous_mac bytea NOT NULL CHECK (octet_length(previous_mac) = 32),
+    -- NULL: made without a key.
+    key_id bytea CHECK (octet_length(key_id) = 8),
+    mac bytea NOT NULL CHECK (octet_length(mac) = 32),
+    CONSTRAINT memory_audit_seals_range CHECK (first_id <= last_id),
+    CONSTRAINT memory_audit_seals_leaves CHECK (octet_length(leaves) = 40 * row_count)
 );
+
+-- Hashes do not get smaller.
+ALTER TABLE @schema@.memory_audit_seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
+-- The order in which old versions are sealed and verified.
+CREATE INDEX IF NOT EXISTS ix_memory_history_number ON @schema@.memory_history (history_id);
 
 -- Lines to import, of several roles; memory_import_inbox() takes those of its caller, in order, and removes them. They come
 -- through the view memory_import_inbox: for anybody but its owner, COPY FROM is not possible into a table with row-level security.

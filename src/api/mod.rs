@@ -15,6 +15,7 @@ mod learning;
 mod maintenance;
 mod read;
 mod rows;
+mod seal;
 mod search;
 mod transfer;
 mod triggers;

@@ -23,7 +23,7 @@ fn memory_after_change(call: FunctionCallInfo) -> Result<Option<TriggerRow>> {
     Ok(change.finish())
 }
 
-/// Trigger of memory_events: an audit trail is added to, never changed.
+/// Trigger of memory_events and memory_audit_seals: an audit trail is added to, never changed.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_refuse_change(_call: FunctionCallInfo) -> Result<Option<TriggerRow>> {
     Err(Error::state("memory_events is append-only")

@@ -46,10 +46,10 @@ impl<T: 'static> Lease<T> {
             }
             busy => {
                 slot.set(busy);
-                Err(
-                    Error::state("a backup, a restore or an export is running in this session already")
-                        .hint("Call one after the other."),
+                Err(Error::state(
+                    "a backup, a restore or an export is running in this session already",
                 )
+                .hint("Call one after the other."))
             }
         }
     }
@@ -84,7 +84,8 @@ fn raise(error: Error) -> ! {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn put_row(data: *mut c_void, length: c_int) {
     // SAFETY: COPY hands over a buffer of that length, which outlives the call.
-    let row = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length.unsigned_abs() as usize) };
+    let row =
+        unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length.unsigned_abs() as usize) };
     serve(&SINK, |sink| sink(row));
 }
 

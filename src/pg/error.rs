@@ -3,8 +3,8 @@
 //! The primary message is lower case without a full stop and says what was got and what was expected; DETAIL and HINT are
 //! whole sentences.
 
-use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -138,6 +138,16 @@ impl Error {
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// A sentence after those of the detail.
+    pub fn also(mut self, sentence: &str) -> Self {
+        let detail = self.detail.get_or_insert_default();
+        if !detail.is_empty() {
+            detail.push(' ');
+        }
+        detail.push_str(sentence);
         self
     }
 

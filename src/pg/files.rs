@@ -93,7 +93,11 @@ impl Place {
         // SAFETY: the string outlives the call.
         match unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } {
             0 => Ok(()),
-            _ => Err(failure("create file", &self.shown, &io::Error::last_os_error())),
+            _ => Err(failure(
+                "create file",
+                &self.shown,
+                &io::Error::last_os_error(),
+            )),
         }
     }
 }
@@ -121,7 +125,9 @@ pub fn locate(path: &str, role: pg_sys::Oid, use_of_it: Use) -> Result<Place> {
     if base.is_none() && (given.is_relative() || !free) {
         let problem = match given.is_relative() {
             true => "memory_ext.backup_directory is not set, which a relative path starts from",
-            false => "memory_ext.backup_directory is not set, and this role may name no other files",
+            false => {
+                "memory_ext.backup_directory is not set, and this role may name no other files"
+            }
         };
         let error = match free {
             true => Error::state(problem),
@@ -143,13 +149,15 @@ pub fn locate(path: &str, role: pg_sys::Oid, use_of_it: Use) -> Result<Place> {
     };
     // Before the file system is asked, so that nobody learns what else there is.
     let is_within = |path: &Path| base.as_ref().is_some_and(|base| path.starts_with(base));
-    let named_within = configured.iter().any(|directory| given.starts_with(directory));
+    let named_within = configured
+        .iter()
+        .any(|directory| given.starts_with(directory));
     if !free && given.is_absolute() && !is_within(given) && !named_within {
         return Err(outside());
     }
     let directory = base.clone().unwrap_or_default().join(parent);
-    let directory = fs::canonicalize(&directory)
-        .map_err(|error| failure(use_of_it.action(), path, &error))?;
+    let directory =
+        fs::canonicalize(&directory).map_err(|error| failure(use_of_it.action(), path, &error))?;
     if !free && !is_within(&directory) {
         return Err(outside());
     }
@@ -191,9 +199,8 @@ fn base_directory(directory: &str) -> Result<PathBuf> {
             "memory_ext.backup_directory is {directory:?}, expected an absolute path"
         )));
     }
-    let base = fs::canonicalize(directory).map_err(|error| {
-        failure("open memory_ext.backup_directory", directory, &error)
-    })?;
+    let base = fs::canonicalize(directory)
+        .map_err(|error| failure("open memory_ext.backup_directory", directory, &error))?;
     match base.is_dir() {
         true => Ok(base),
         false => Err(Error::state(format!(
@@ -244,16 +251,14 @@ pub fn read_all(file: File, shown: &str, limit: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// All of a small file that a superuser has named in a setting.
+/// All of a small file that a superuser has named in a setting, whose value is told to nobody else.
 pub fn read_configured(setting: &str, path: &str, limit: u64) -> Result<Vec<u8>> {
     if !Path::new(path).is_absolute() {
-        return Err(Error::state(format!(
-            "{setting} is {path:?}, expected an absolute path"
-        )));
+        return Err(Error::state(format!("{setting} is not an absolute path")));
     }
     // A link is as good as a file here: secrets are often mounted that way.
-    let real = fs::canonicalize(path).map_err(|error| failure("open file", path, &error))?;
-    read_all(open_path(&real, path)?, path, limit)
+    let real = fs::canonicalize(path).map_err(|error| failure("open file", setting, &error))?;
+    read_all(open_path(&real, setting)?, setting, limit)
 }
 
 /// A file that is read with an ear for whoever wants the call to end.
@@ -372,7 +377,9 @@ pub fn replace(files: Vec<NewFile>) -> Result<()> {
     for file in &files {
         file.rename()?;
     }
-    files.first().map_or(Ok(()), |file| sync_directory(&file.place))
+    files
+        .first()
+        .map_or(Ok(()), |file| sync_directory(&file.place))
 }
 
 fn sync_directory(place: &Place) -> Result<()> {

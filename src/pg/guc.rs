@@ -78,6 +78,8 @@ static NAPTIME: GucSetting<i32> = GucSetting::<i32>::new(60);
 static EXPIRE_BATCH: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static TOMBSTONE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(3600);
+static AUDIT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static BACKUP_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -110,7 +112,7 @@ pub fn define() {
     GucRegistry::define_enum_guc(
         c"memory_ext.audit",
         c"What memory_events records.",
-        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote.",
+        c"off: nothing; standard: every change but what full adds: add, touch, expire and vote. Where old versions are sealed, erasing some is recorded always.",
         &AUDIT,
         GucContext::Suset,
         GucFlags::default(),
@@ -301,6 +303,24 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"memory_ext.seal_interval",
+        c"Time between two seals of the audit trail by the background worker.",
+        c"It seals what was recorded since, as memory_audit_seal() does. 0 means never.",
+        &SEAL_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_string_guc(
+        c"memory_ext.audit_key_file",
+        c"File of the server with the key that audit seals are made with.",
+        c"A key a line, of 32 random bytes as 64 hexadecimal digits or as base64: the first makes seals, the others made former ones. Empty: seals are plain hashes.",
+        &AUDIT_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
     GucRegistry::define_string_guc(
         c"memory_ext.backup_directory",
         c"Directory of the server that memory_backup and memory_restore work in.",
@@ -429,6 +449,16 @@ pub fn tombstone_retention() -> Option<i32> {
 /// Seconds, `None` when the worker does no maintenance.
 pub fn maintenance_interval() -> Option<i32> {
     Some(MAINTENANCE_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// Seconds, `None` when the worker makes no seals.
+pub fn seal_interval() -> Option<i32> {
+    Some(SEAL_INTERVAL.get()).filter(|seconds| *seconds > 0)
+}
+
+/// `None` when there is none.
+pub fn audit_key_file() -> Option<String> {
+    Some(text(&AUDIT_KEY_FILE)).filter(|path| !path.is_empty())
 }
 
 /// `None` when there is none.

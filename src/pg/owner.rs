@@ -37,12 +37,19 @@ impl SettingScope {
     }
 }
 
-/// Runs `work`; if it fails, the statement that called is not written to the server's log beside the error, as
-/// log_min_error_statement has it for others: it may have a passphrase in it.
+/// Runs `work` without showing the statement that called, which may have a passphrase in it: pg_stat_activity tells of it no
+/// more, and if the work fails, the server's log has it not beside the error, as log_min_error_statement has it for others.
 pub fn keeping_statement_secret<T, E>(
     work: impl FnOnce() -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
     let scope = SettingScope::open();
+    // SAFETY: the string is a literal, and is copied.
+    unsafe {
+        pg_sys::pgstat_report_activity(
+            pg_sys::BackendState::STATE_RUNNING,
+            c"<a call of memory_ext with a passphrase>".as_ptr(),
+        );
+    }
     // SAFETY: both strings are literals. The level of a superuser: the setting is theirs, and comes back with the scope.
     unsafe {
         pg_sys::set_config_option(

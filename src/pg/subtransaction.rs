@@ -24,6 +24,8 @@ enum Ended<T> {
         sqlstate: PgSqlErrorCode,
         message: String,
     },
+    /// It is nobody's here to deal with.
+    Passed(CaughtError),
 }
 
 /// Runs `work` in a subtransaction. Whoever wants the whole call to end (a cancelled query, a server that shuts down) has his
@@ -46,8 +48,8 @@ fn attempt_unless<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Outcome<T> {
     // SAFETY: the way PL/pgSQL runs a block with an exception clause: the subtransaction is released or rolled back before
-    // this returns, and memory context and resource owner are what they were. When an error passes through, the end of the
-    // transaction does that.
+    // this returns or an error passes through (a session would take one that is left open for a block of its user's), and
+    // memory context and resource owner are what they were.
     unsafe {
         let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
@@ -65,12 +67,13 @@ fn attempt_unless<T>(
                     message: report.message().to_owned(),
                 }
             }
-            error => error.rethrow(),
+            error => Ended::Passed(error),
         })
+        .catch_rust_panic(Ended::Passed)
         .execute();
         match ended {
             Ended::Done(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Ended::Refused(_) | Ended::Raised { .. } => {
+            Ended::Refused(_) | Ended::Raised { .. } | Ended::Passed(_) => {
                 pg_sys::RollbackAndReleaseCurrentSubTransaction();
             }
         }
@@ -86,6 +89,7 @@ fn attempt_unless<T>(
                 sqlstate: error::sqlstate(sqlstate),
                 message,
             },
+            Ended::Passed(error) => error.rethrow(),
         }
     }
 }

@@ -27,6 +27,20 @@ pub fn unix_micros(time: TimestampWithTimeZone) -> Option<i64> {
     time.into_inner().checked_add(FROM_1970_TO_2000_MICROS)
 }
 
+// PostgreSQL counts from 2000-01-01.
+const FROM_1970_TO_2000: i64 = 946_684_800 * 1_000_000;
+
+/// A number for every time, the infinities too: microseconds since the Unix epoch, as far as these fit.
+pub fn number(time: TimestampWithTimeZone) -> i64 {
+    time.into_inner().wrapping_add(FROM_1970_TO_2000)
+}
+
+/// The time of such a number.
+pub fn of_number(number: i64) -> TimestampWithTimeZone {
+    TimestampWithTimeZone::try_from(number.wrapping_sub(FROM_1970_TO_2000))
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}
+
 /// Whether PostgreSQL takes a text for a value of a type.
 pub fn is_valid(text: &str, type_name: &str) -> bool {
     if text.contains('\0') {

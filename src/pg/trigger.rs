@@ -24,6 +24,27 @@ unsafe impl BoxRet for TriggerRow {
     }
 }
 
+/// What a trigger for a statement returns, which nobody looks at.
+pub fn nothing() -> TriggerRow {
+    TriggerRow(std::ptr::null_mut())
+}
+
+/// The relation of a trigger that is fired before an INSERT statement, once; `None` for any other call.
+pub fn before_insert_statement(call: pg_sys::FunctionCallInfo) -> Option<pg_sys::Oid> {
+    // SAFETY: PostgreSQL hands every function its call information, which says whether it is called as a trigger, and then holds
+    // the trigger's data with its open relation.
+    unsafe {
+        if !trigger_support::called_as_trigger(call) {
+            return None;
+        }
+        let data = &*(*call).context.cast::<pg_sys::TriggerData>();
+        let fits = trigger_support::trigger_fired_by_insert(data.tg_event)
+            && trigger_support::trigger_fired_before(data.tg_event)
+            && !trigger_support::trigger_fired_for_row(data.tg_event);
+        fits.then(|| (*data.tg_relation).rd_id)
+    }
+}
+
 pub struct RowChange {
     descriptor: pg_sys::TupleDesc,
     relation: pg_sys::Oid,

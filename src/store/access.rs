@@ -213,6 +213,7 @@ impl Call {
         operation: &'static str,
     ) -> Result<Call> {
         if writes {
+            past::refuse(Privilege::Write)?;
             refuse_read_only(operation)?;
         }
         let asked = store.clone();

@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::access::Call;
 use super::conditions::{Conditions, Filters};
+use super::seal::receipt;
 use super::{events, update};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
@@ -71,12 +72,13 @@ pub fn forget(
         // Versions of memories whose row is gone already match by their own columns.
         let erased = conditions.arg(ids);
         let sql = call.store.sql(&format!(
-            "DELETE FROM @s@.memory_history m WHERE m.project_id = $1 AND (m.memory_id = ANY ({erased}) OR ({})) RETURNING m.content_hash",
+            "DELETE FROM @s@.memory_history m WHERE m.project_id = $1 AND (m.memory_id = ANY ({erased}) OR ({})) RETURNING m.content_hash, m.history_id",
             conditions.sql().replace("m.id", "m.memory_id")
         ));
         let rows = session.write(&sql, &conditions.args);
         let versions = rows.len();
         hashes.extend((0..versions).map(|row| rows.get(row, 1)));
+        let numbers: Vec<i64> = (0..versions).map(|row| rows.required(row, 2)).collect();
         let sql = call
             .store
             .sql("DELETE FROM @s@.embedding_cache WHERE content_hash = ANY ($1)");
@@ -98,7 +100,7 @@ pub fn forget(
             .write(&sql, &[receipt.to_string().into()])
             .required(0, 1);
         let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap_or_default();
-        events::record(call, session, "forget", None, &receipt);
+        receipt::record(call, session, "forget", &receipt, numbers);
         Ok(receipt)
     })
 }
@@ -159,15 +161,11 @@ fn remove(call: &Call, session: &Session, which: &str, batch: i32, days: Option<
     let projects: Vec<String> = (0..count).map(|row| rows.required(row, 2)).collect();
     let sql = call.store.sql(
         "DELETE FROM @s@.memory_history h USING unnest($1, $2) AS o (id, project_id)
-         WHERE h.memory_id = o.id AND h.project_id = o.project_id",
+         WHERE h.memory_id = o.id AND h.project_id = o.project_id RETURNING h.history_id",
     );
-    session.write(&sql, &[ids.into(), projects.into()]);
-    events::record(
-        call,
-        session,
-        "expire",
-        None,
-        &serde_json::json!({ "memories": count }),
-    );
+    let rows = session.write(&sql, &[ids.into(), projects.into()]);
+    let numbers = (0..rows.len()).map(|row| rows.required(row, 1)).collect();
+    let payload = serde_json::json!({ "memories": count });
+    receipt::record(call, session, "expire", &payload, numbers);
     count
 }

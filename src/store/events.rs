@@ -20,9 +20,24 @@ pub fn record(
     memory_id: Option<&str>,
     payload: &serde_json::Value,
 ) {
-    if guc::audit() < level(event) {
-        return;
+    if is_recorded(event) {
+        insert(call, session, event, memory_id, payload);
     }
+}
+
+/// Whether memory_ext.audit lets an event be recorded.
+pub fn is_recorded(event: &str) -> bool {
+    guc::audit() >= level(event)
+}
+
+/// Records an event whatever the setting says.
+pub fn insert(
+    call: &Call,
+    session: &Session,
+    event: &str,
+    memory_id: Option<&str>,
+    payload: &serde_json::Value,
+) {
     let sql = call.store.sql(
         "INSERT INTO @s@.memory_events (event, project_id, memory_id, role, agent_id, payload) VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
     );

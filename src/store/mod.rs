@@ -26,6 +26,7 @@ pub mod past;
 pub mod read;
 pub mod resolve;
 pub mod rules;
+pub mod seal;
 pub mod search;
 pub mod security;
 pub mod transfer;

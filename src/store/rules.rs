@@ -121,6 +121,10 @@ fn apply_policies(change: &mut RowChange) -> Result<()> {
     if change.is_update() && !change.changed(c"content") && !change.changed(c"is_sensitive") {
         return Ok(());
     }
+    // An import brings the flags too; they hold unless somebody looks anew.
+    if actor::operation() == Some("import") && !content_policy::is_on() {
+        return Ok(());
+    }
     let sensitive = change.new_value(c"is_sensitive").unwrap_or(false);
     let mut flags = None;
     if content_policy::is_on()

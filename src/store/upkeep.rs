@@ -5,10 +5,11 @@ use std::rc::Rc;
 use super::access::{self, Call, Privilege};
 use super::maintenance::runs;
 use super::open::Store;
-use super::{erase, migrate, open};
+use super::{erase, migrate, open, seal};
 use crate::pg::error::Result;
 use crate::pg::guc;
 use crate::pg::identity;
+use crate::pg::subtransaction::{self, Outcome};
 use crate::pg::system;
 
 /// One transaction's worth of work; whether there may be more.
@@ -71,4 +72,32 @@ fn evict(call: &Call, batch: i32) -> i64 {
             .write(&sql, &[guc::embedding_cache_rows().into(), batch.into()])
             .len() as i64
     })
+}
+
+/// Seals what was recorded since the last seal, if that is old enough; in a transaction of its own, because it may have to wait
+/// for others, or in vain.
+pub fn seal() -> Result<()> {
+    let Some(seconds) = guc::seal_interval() else {
+        return Ok(());
+    };
+    if !identity::installed() {
+        return Ok(());
+    }
+    let Some(store) = open::open_if_present()? else {
+        return Ok(());
+    };
+    if store.migration < migrate::SAFETY {
+        return Ok(());
+    }
+    let call = Call::begin_care(store, None, true, "seal")?;
+    if !seal::write::is_due(&call, seconds) {
+        return Ok(());
+    }
+    let outcome = subtransaction::attempt(|| seal::write::seal(&call).map(drop));
+    if let Outcome::Failed { sqlstate, message } = outcome {
+        system::log_for_operators(format!(
+            "memory_ext worker: the audit trail was not sealed, and will be tried again: {message} ({sqlstate})"
+        ));
+    }
+    Ok(())
 }

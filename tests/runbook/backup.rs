@@ -5,9 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use postgres::{Config, NoTls};
-use serde_json::Value;
 
-use super::desk::Desk;
+use super::desk::{Desk, records};
+use super::encrypted::bk_encrypted_backup;
+use super::exchange::{c13_export, c13_import, export_with_sql};
 use super::section::{Section, sections};
 use super::store::{
     assert_alive, assert_indexed, assert_same_rows, cluster, fill, filled, options, table_hash,
@@ -21,10 +22,15 @@ sections!("backup-and-restore.md" {
     "" => variables,
     "Dump" => dump,
     "Restore" => restore,
+    "Look into the past" => look_into_the_past,
     "Bring back some memories" => bring_back_some_memories,
     "Backups by schedule" => backups_by_schedule,
     "Point-in-time recovery" => point_in_time_recovery,
+    "Encrypted backup" => bk_encrypted_backup,
+    "Cold copy" => cold_copy,
     "Kubernetes" => kubernetes,
+    "Export" => c13_export,
+    "Import" => c13_import,
     "Export with SQL" => export_with_sql,
     "Upgrade" => upgrade,
     "Roll back" => roll_back,
@@ -40,7 +46,14 @@ fn variables(mut section: Section) {
         .collect();
     assert_eq!(
         names.into_iter().collect::<Vec<_>>(),
-        ["BACKUP_DIR", "PGDATA", "PGDATABASE", "PGHOST", "PGUSER"]
+        [
+            "BACKUP_DIR",
+            "KEY_FILE",
+            "PGDATA",
+            "PGDATABASE",
+            "PGHOST",
+            "PGUSER"
+        ]
     );
     assert_eq!(
         desk.bash(&format!("{exports}\nprintf '%s' \"$BACKUP_DIR\""))
@@ -77,8 +90,20 @@ fn dump(mut section: Section) {
         .iter()
         .filter(|name| name.starts_with("memory_2"))
         .collect();
-    assert_eq!(whole.len(), 3, "{names:?}");
-    for name in whole {
+    assert_eq!(whole.len(), 4, "{names:?}");
+    let (sql, others): (Vec<&String>, Vec<&String>) =
+        whole.into_iter().partition(|name| name.ends_with(".sql"));
+    for name in sql {
+        let target = desk.cluster.empty_database();
+        desk.bash(&format!(
+            "psql -X -1 -v ON_ERROR_STOP=1 -d {} -f \"$BACKUP_DIR/{name}\"",
+            target.name
+        ))
+        .good();
+        assert_same_rows(name, &target, &database);
+        assert_alive(&target);
+    }
+    for name in others {
         assert_same_rows(name, &restored(&desk, name, false), &database);
     }
     assert_same_rows(
@@ -156,6 +181,45 @@ fn restore(mut section: Section) {
     section.end();
 }
 
+fn look_into_the_past(mut section: Section) {
+    let (database, desk) = filled(cluster());
+    let mut sql = database.connect();
+    let before: String = sql.one("SELECT clock_timestamp()::text", &[]);
+    sql.run("SELECT memory_update('note-1', 'The keel was never laid')");
+    sql.run("SELECT memory_delete('note-2')");
+
+    let text = section.take("sql");
+    section.end();
+    let report = desk
+        .psql(&text.replace("now() - interval '1 hour'", &format!("'{before}'")))
+        .good();
+    let past: Vec<Vec<String>> = records(&report)
+        .into_iter()
+        .take_while(|fields| fields[0] != "version")
+        .collect();
+    assert_eq!(
+        past,
+        [
+            ["id", "content"],
+            ["note-2", "The mast is of Oregon pine"],
+            ["note-1", "The keel was laid in 1903"]
+        ]
+    );
+    assert!(
+        report.contains("\n1,update,The keel was laid in 1902,"),
+        "{report}"
+    );
+    assert_eq!(
+        sql.column::<String>("SELECT content FROM memory_get('note-1')", &[]),
+        ["The keel was laid in 1902"]
+    );
+    assert_eq!(
+        sql.one::<i64>("SELECT count(*) FROM memory_get('outdated')", &[]),
+        1
+    );
+    assert_indexed(&mut sql);
+}
+
 fn bring_back_some_memories(mut section: Section) {
     let (database, desk) = filled(cluster());
     dumped(&desk);
@@ -231,7 +295,10 @@ fn backups_by_schedule(mut section: Section) {
 }
 
 /// Runs the commands of a crontab as cron does: by sh, with the variables that it sets and no others.
-pub fn run_crontab(desk: &Desk, crontab: &str) {
+///
+/// Gives what they wrote, which cron mails.
+pub fn run_crontab(desk: &Desk, crontab: &str) -> String {
+    let mut mail = String::new();
     let directory = desk.directory().display().to_string();
     let mut variables = vec![("PATH", "/usr/bin:/bin")];
     let mut commands = 0;
@@ -276,9 +343,11 @@ pub fn run_crontab(desk: &Desk, crontab: &str) {
         let output = sh.output().expect("sh runs");
         let log = fs::read_to_string(desk.directory().join("memory-backup.log"));
         assert!(output.status.success(), "{command}: {output:?}\n{log:?}");
+        mail += &String::from_utf8_lossy(&output.stdout);
         commands += 1;
     }
     assert!(commands > 0, "{crontab}");
+    mail
 }
 
 /// Stops the recovered server, whatever becomes of the test.
@@ -355,6 +424,20 @@ fn point_in_time_recovery(mut section: Section) {
     drop(guard);
 }
 
+fn cold_copy(mut section: Section) {
+    let cluster = Cluster::start(options());
+    let (database, desk) = filled(&cluster);
+    let before = store_hash(&mut database.connect());
+    section.run(&desk);
+    database
+        .connect()
+        .run("SELECT memory_forget(namespace => 'notes', reason => 'a mistake')");
+    section.run(&desk);
+    section.end();
+    assert_eq!(store_hash(&mut database.connect()), before);
+    assert_alive(&database);
+}
+
 fn kubernetes(mut section: Section) {
     let text = section.take("yaml");
     let schedule = yaml::document(&text);
@@ -391,80 +474,6 @@ fn kubernetes(mut section: Section) {
     );
     assert_eq!(yaml::text(exec, &["onError"]), "Fail");
     section.end();
-}
-
-/// What an export may hold: id and content by order of time.
-const EXPORTABLE: &str = "SELECT id || '=' || content FROM memories
-    WHERE project_id = 'default' AND NOT is_sensitive AND NOT is_deprecated AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) ORDER BY id";
-
-fn export_with_sql(mut section: Section) {
-    let (database, desk) = filled(cluster());
-    let mut sql = database.connect();
-    let expected: Vec<String> = sql.column(EXPORTABLE, &[]);
-    assert!(expected.len() > 40);
-    for hidden in ["secret", "over", "dead", "outdated"] {
-        assert!(
-            !expected
-                .iter()
-                .any(|line| line.starts_with(&format!("{hidden}=")))
-        );
-    }
-
-    // CSV, read back by the server.
-    section.run(&desk);
-    let file = desk.backup("memories_export.csv").display().to_string();
-    sql.run(&format!(
-        "CREATE TEMP TABLE csv (id text, content text, agent_id text, namespace text, scope text, metadata jsonb, created_at timestamptz, updated_at timestamptz);
-         COPY csv FROM '{file}' WITH CSV HEADER"
-    ));
-    assert_eq!(
-        sql.column::<String>("SELECT id || '=' || content FROM csv ORDER BY id", &[]),
-        expected
-    );
-    assert_eq!(
-        sql.one::<i64>("SELECT count(*) FROM csv JOIN memories m USING (id) WHERE csv.metadata = m.metadata AND csv.created_at = m.created_at AND csv.agent_id IS NOT DISTINCT FROM m.agent_id", &[]),
-        expected.len() as i64
-    );
-
-    // JSON lines: every line is a JSON text as it is.
-    section.run(&desk);
-    let lines = fs::read_to_string(desk.backup("memories_export.jsonl")).expect("JSON lines");
-    let memories: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect();
-    assert_eq!(contents(&memories), expected);
-    let odd = memories.iter().find(|memory| memory["id"] == "odd");
-    assert_eq!(odd.expect("odd")["metadata"]["path"], "C:\\new");
-
-    // One array, of everything but secrets and tombstones.
-    section.run(&desk);
-    let array = fs::read_to_string(desk.backup("memories_export.json")).expect("a JSON array");
-    let array: Vec<Value> = serde_json::from_str(&array).expect("JSON");
-    let all: Vec<String> = sql.column(
-        "SELECT id || '=' || content FROM memories WHERE NOT is_sensitive AND deleted_at IS NULL ORDER BY id",
-        &[],
-    );
-    assert_eq!(contents(&array), all);
-
-    // What one agent sees.
-    section.run(&desk);
-    section.end();
-    let seen = fs::read_to_string(desk.backup("coder.csv")).expect("CSV");
-    assert!(seen.contains("private to coder"));
-    for hidden in ["private to planner", "s3cret", "over and gone", "outdated"] {
-        assert!(!seen.contains(hidden), "{hidden}");
-    }
-}
-
-fn contents(memories: &[Value]) -> Vec<String> {
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    let mut contents: Vec<String> = memories
-        .iter()
-        .map(|memory| text(&memory["id"]) + "=" + &text(&memory["content"]))
-        .collect();
-    contents.sort();
-    contents
 }
 
 /// The version before this one, whose store the sections on upgrades begin with.

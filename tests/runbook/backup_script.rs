@@ -180,7 +180,7 @@ fn a_second_run_at_the_same_time_is_refused() {
     let real = desk.cluster.server.program("pg_dump").display().to_string();
     desk.program(
         "pg_dump",
-        &format!("#!/bin/bash\ntouch \"$HOME/dumping\"\nuntil [ -e \"$HOME/go\" ]; do sleep 0.05; done\nexec '{real}' \"$@\"\n"),
+        &format!("#!/bin/bash\ntouch \"$HOME/dumping\"\nfor _ in {{1..600}}; do [ ! -e \"$HOME/go\" ] || break; sleep 0.05; done\nexec '{real}' \"$@\"\n"),
     );
     std::thread::scope(|scope| {
         let first = scope.spawn(|| backup(&desk));

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::support::markdown::repository;
 use crate::support::{Cluster, Database, run};
 
@@ -20,6 +22,38 @@ pub struct Outcome {
     pub code: Option<i32>,
     pub output: String,
     pub errors: String,
+}
+
+/// The fields of what `psql --csv` has written.
+pub fn records(csv: &str) -> Vec<Vec<String>> {
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
+    let mut quoted = false;
+    let mut characters = csv.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            _ => field.push(character),
+        }
+    }
+    records
+}
+
+/// The JSON objects among them, in order.
+pub fn objects(csv: &str) -> Vec<Value> {
+    let fields = records(csv).into_iter().flatten();
+    fields
+        .filter(|field| field.starts_with('{'))
+        .filter_map(|field| serde_json::from_str(&field).ok())
+        .collect()
 }
 
 impl Outcome {
@@ -112,11 +146,14 @@ impl<'c> Desk<'c> {
         let mut command = self.cluster.server.command("env");
         command
             .arg(format!("PATH={}", self.search_path()))
+            // Nor the HOME, which runuser sets to that of the user.
+            .arg(format!("HOME={}", self.directory.display()))
             .arg(program)
             .current_dir(&self.directory)
-            .env("HOME", &self.directory)
             .env("BACKUP_DIR", self.backups())
             .env("PGDATA", self.cluster.data())
+            .env("KEY_FILE", self.directory.join("keys/backup.key"))
+            .env("BACKUP_MASTER_PASSWORD", "correct horse battery staple")
             .envs(self.cluster.environment(&self.database))
             .env_remove("RUST_BACKTRACE");
         command

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use postgres::Client;
+use serde_json::Value;
 
 use super::backup::run_crontab;
-use super::desk::Desk;
+use super::desk::{Desk, objects, records};
 use super::section::{Section, sections};
 use super::store::{assert_alive, assert_indexed, cluster, filled};
 use crate::support::catalog::files;
-use crate::support::{Database, Sql};
+use crate::support::{Database, Sql, wait_until};
 
 sections!("maintenance.md" {
     "Health" => health,
-    "Rebuild the vector index" => rebuild_the_vector_index,
+    "Check" => check,
+    "Maintenance rounds" => mt_1_maintenance_rounds,
+    "Rebuild the vector index" => rb_1_rebuild_the_vector_index,
     "Embed again" => embed_again,
     "Expired memories and dead rows" => expired_memories_and_dead_rows,
     "Data loss" => data_loss,
@@ -43,34 +47,227 @@ fn make_vectors_wrong(sql: &mut Client) {
     );
 }
 
-const HEALTH: &str = "memories,keyed,sensitive,embedded,without_vector,stale_vector";
-
 fn health(mut section: Section) {
     let (database, desk) = filled(cluster());
     let mut sql = database.connect();
     let text = section.take("sql");
     section.end();
     let report = desk.psql(&text).good();
-    // 40 facts, 2 notes, odd, 2 private, 1 secret, 1 key, 1 that is outdated; neither the expired nor the deleted one.
-    assert_eq!(after(&report, HEALTH), "48,1,1,47,0,0");
+    let counts = |report: &str| -> Vec<i64> {
+        let found = objects(report);
+        let vectors = found.iter().find(|object| object["waiting"].is_i64());
+        let vectors = vectors.unwrap_or_else(|| panic!("no vectors in {report}"));
+        ["rows", "waiting", "stale", "sensitive", "deleted"]
+            .iter()
+            .map(|name| vectors[name].as_i64().expect("a number"))
+            .collect()
+    };
+    // 40 facts, 2 notes, odd, 2 private, 1 secret, 1 key, 1 that is outdated; then the expired and the deleted one.
+    assert_eq!(counts(&report), [50, 0, 0, 1, 1]);
+    assert_eq!(after(&report, "memories,keyed"), "48,1");
     assert_eq!(after(&report, "to_remove"), "1");
-    assert!(
-        report.contains("\nix_memories_embedding_hnsw,t,"),
-        "{report}"
-    );
-    assert!(!report.contains(",f,"), "no index is invalid: {report}");
-    assert!(report.contains("\"store\": \""), "{report}");
+    assert!(report.contains("\nmemory_maintenance_runs,"), "{report}");
+    assert!(report.contains("\"\"store\"\": \"\""), "{report}");
 
     make_vectors_wrong(&mut sql);
     sql.run("SELECT memory_expire()");
     let report = desk.psql(&text).good();
-    assert_eq!(after(&report, HEALTH), "48,1,1,46,1,1");
+    assert_eq!(counts(&report), [49, 1, 1, 1, 1]);
     assert_eq!(after(&report, "to_remove"), "0");
 }
 
-fn rebuild_the_vector_index(mut section: Section) {
+const FINDINGS: &str = "check_name,status,issues,details";
+
+fn check(mut section: Section) {
+    let (database, desk) = filled(cluster());
+    let text = section.take("sql");
+    section.end();
+    let report = desk.psql(&text).good();
+    assert!(
+        report.starts_with(&format!("{FINDINGS}\n{FINDINGS}\nvectors,ok,0,")),
+        "nothing is wrong: {report}"
+    );
+    let recall = after(&report, "path,recall,worst,short,milliseconds");
+    assert!(recall.starts_with("exact,1,1,0,"), "{recall}");
+
+    // C18: what was changed behind the store's back is named.
+    make_vectors_wrong(&mut database.connect());
+    let report = desk.psql(&text).good();
+    let wrong: Vec<Vec<String>> = records(&report)
+        .into_iter()
+        .take_while(|fields| fields[0] != "vectors")
+        .collect();
+    let issues = |check: &str| {
+        let found = wrong.iter().find(|fields| fields[0] == check);
+        found.map(|fields| (fields[1].as_str(), fields[2].as_str()))
+    };
+    for (check, id) in [
+        ("embedding_missing", "note-2"),
+        ("embedding_stale", "note-1"),
+    ] {
+        assert_eq!(
+            issues(check).map(|(_, issues)| issues),
+            Some("1"),
+            "{check}: {report}"
+        );
+        let details = wrong.iter().find(|fields| fields[0] == check);
+        assert!(
+            details.is_some_and(|fields| fields[3].contains(id)),
+            "{report}"
+        );
+    }
+}
+
+/// The use of a memory that is not there, as a table restored by itself has it.
+fn leave_an_orphan(sql: &mut Client) {
+    sql.run(
+        "SET session_replication_role = replica;
+         INSERT INTO memory_usage (memory_id, project_id, access_count, last_accessed_at) VALUES ('nobody', 'default', 1, now());
+         RESET session_replication_role",
+    );
+}
+
+/// What each report of the maintenance guide has.
+const REPORT: [&str; 9] = [
+    "actions_taken",
+    "completed_at",
+    "errors",
+    "issues_found",
+    "issues_resolved",
+    "metadata",
+    "operation",
+    "recommendations",
+    "started_at",
+];
+
+/// The operations of a report, each with the number of its errors.
+pub fn operations(report: &Value) -> Vec<(String, usize)> {
+    assert!(report["maintenance_run"].is_object(), "{report}");
+    let reports = report["reports"].as_array().expect("reports");
+    reports
+        .iter()
+        .map(|report| {
+            let names: Vec<&String> = report.as_object().expect("an object").keys().collect();
+            assert_eq!(names, REPORT);
+            let errors = report["errors"].as_array().expect("errors").len();
+            (
+                report["operation"].as_str().expect("a name").to_owned(),
+                errors,
+            )
+        })
+        .collect()
+}
+
+fn mt_1_maintenance_rounds(mut section: Section) {
     let (database, desk) = filled(cluster());
     let mut sql = database.connect();
+    leave_an_orphan(&mut sql);
+
+    // The log for other programs has a report a line.
+    section.run(&desk);
+    let log = fs::read_to_string(desk.backup("maintenance_log.json")).expect("the log");
+    let reports: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let usual = [
+        "check_integrity",
+        "validate_vectors",
+        "cleanup_orphans",
+        "expire",
+        "analyze",
+    ];
+    let ran = |report: &Value| -> Vec<String> {
+        let operations = operations(report);
+        assert!(
+            operations.iter().all(|(_, errors)| *errors == 0),
+            "{report}"
+        );
+        operations.into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(reports.len(), 2, "{log}");
+    assert_eq!(ran(&reports[0]), usual);
+    assert_eq!(
+        ran(&reports[1]),
+        [&usual[..4], &["rebuild_index"], &usual[4..]].concat()
+    );
+    assert_eq!(reports[0]["reports"][2]["issues_resolved"], 1, "{log}");
+    assert_eq!(reports[0]["reports"][3]["issues_resolved"], 1, "{log}");
+    assert_eq!(reports[1]["maintenance_run"]["issues_found"], 0, "{log}");
+
+    // Single operations, and what was kept of all.
+    let report = section.run(&desk);
+    let single: Vec<Vec<String>> = objects(&report).iter().map(ran).collect();
+    assert_eq!(
+        single,
+        [
+            ["check_integrity"],
+            ["validate_vectors"],
+            ["cleanup_orphans"]
+        ]
+    );
+    let history: Vec<String> = records(&report)
+        .into_iter()
+        .skip_while(|fields| fields[0] != "operation")
+        .skip(1)
+        .map(|fields| fields[0].clone())
+        .collect();
+    assert_eq!(history.len(), 10, "{report}");
+    assert_eq!(
+        history[..2],
+        ["validate_vectors", "check_integrity"],
+        "a dry run is not kept"
+    );
+
+    // By schedule.
+    section.run(&desk);
+    wait_until("the setting is there", Duration::from_secs(10), || {
+        database.connect().one::<String>(
+            "SELECT current_setting('memory_ext.maintenance_interval', true)",
+            &[],
+        ) == "1d"
+    });
+    sql.run("ALTER SYSTEM RESET memory_ext.maintenance_interval");
+    sql.run("SELECT pg_reload_conf()");
+    let crontab = section.take("cron");
+    assert_eq!(run_crontab(&desk, &crontab), "");
+
+    // MT-1: one that fails says so, and the others run.
+    sql.run(
+        "DROP INDEX ix_memories_embedding_hnsw; CREATE TABLE ix_memories_embedding_hnsw (x int)",
+    );
+    leave_an_orphan(&mut sql);
+    let report: Value = sql.one("SELECT memory_maintenance(full => true)", &[]);
+    let failed: Vec<(String, usize)> = operations(&report)
+        .into_iter()
+        .filter(|(_, errors)| *errors > 0)
+        .collect();
+    assert_eq!(failed, [("rebuild_index".to_owned(), 1)], "{report}");
+    assert_eq!(report["maintenance_run"]["failed"], 1, "{report}");
+    assert_eq!(report["reports"][2]["issues_resolved"], 1, "{report}");
+    sql.run("SELECT memory_maintenance('{rebuild_index}')");
+    assert!(
+        run_crontab(&desk, crontab.lines().nth(1).expect("a second line"))
+            .contains("failed: rebuild_index")
+    );
+    sql.run("DROP TABLE ix_memories_embedding_hnsw; SELECT memory_rebuild_index()");
+
+    // What is left of what is gone.
+    leave_an_orphan(&mut sql);
+    let report = section.run(&desk);
+    section.end();
+    let usage: Vec<Vec<String>> = records(&report)
+        .into_iter()
+        .filter(|fields| fields[0] == "usage")
+        .collect();
+    assert_eq!(usage, [["usage", "1", "0"], ["usage", "1", "1"]]);
+    assert_alive(&database);
+}
+
+fn rb_1_rebuild_the_vector_index(mut section: Section) {
+    let (database, desk) = filled(cluster());
+    let mut sql = database.connect();
+    make_vectors_wrong(&mut sql);
     let mut written = file_of(&mut sql, INDEX);
     let mut written_anew = |sql: &mut Client| {
         let now = file_of(sql, INDEX);
@@ -79,8 +276,47 @@ fn rebuild_the_vector_index(mut section: Section) {
         assert_indexed(sql);
     };
 
+    // As a function; the second time with vectors made anew.
+    let reports = objects(&section.run(&desk));
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    for (report, embedded) in reports.iter().zip([47, 48]) {
+        // All but the secret and the deleted one.
+        assert_eq!(
+            (
+                &report["found"],
+                &report["eligible"],
+                &report["embedded"],
+                &report["failed"]
+            ),
+            (&50.into(), &48.into(), &embedded.into(), &0.into()),
+            "{report}"
+        );
+        let verification = &report["verification"];
+        assert_eq!(
+            verification["searched"], verification["found_itself"],
+            "{report}"
+        );
+        assert!(
+            verification["searched"]
+                .as_i64()
+                .is_some_and(|searched| searched >= 40),
+            "{report}"
+        );
+    }
+    written_anew(&mut sql);
+
+    // As a script, while others work.
     section.run(&desk);
     written_anew(&mut sql);
+    assert_eq!(
+        sql.one::<i64>(
+            "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_memories_embedding_hnsw%'",
+            &[]
+        ),
+        1
+    );
+
+    // By hand.
     section.run(&desk);
     written_anew(&mut sql);
     let parameters: String = sql.one(
@@ -96,7 +332,10 @@ fn rebuild_the_vector_index(mut section: Section) {
 
     let verified = section.run(&desk);
     section.end();
-    assert!(verified.starts_with("indisvalid\nt\n"), "{verified}");
+    assert!(
+        verified.starts_with("check_name,status,issues\nindexes,ok,0\nhnsw_reach,ok,0\n"),
+        "{verified}"
+    );
     let searches: Vec<Vec<&str>> = verified
         .split("id,similarity\n")
         .skip(1)
@@ -128,9 +367,33 @@ fn embed_again(mut section: Section) {
     let wrong = "SELECT count(*) FROM memories WHERE NOT is_sensitive AND deleted_at IS NULL AND embedding IS DISTINCT FROM memory_embed(CASE WHEN key IS NULL THEN content ELSE key || ': ' || content END)";
     assert_eq!(sql.one::<i64>(wrong, &[]), 2);
 
-    assert_eq!(section.run(&desk), "UPDATE 2\n");
-    section.end();
+    let reports = objects(&section.run(&desk));
+    let [report] = reports.as_slice() else {
+        panic!("{reports:?}")
+    };
+    assert_eq!(
+        (
+            &report["eligible"],
+            &report["embedded"],
+            &report["failed"],
+            &report["next"]
+        ),
+        (&2.into(), &2.into(), &0.into(), &Value::Null),
+        "{report}"
+    );
+    assert_eq!(report["searched"], report["verified"], "{report}");
+    assert_eq!(sql.one::<i64>(wrong, &[]), 0);
 
+    // All, in batches; small ones here.
+    make_vectors_wrong(&mut sql);
+    let text = section.take("sql").replace("10000", "7");
+    section.end();
+    let outcome = desk.psql(&text);
+    assert!(
+        outcome.errors.matches("done up to ").count() >= 7,
+        "{outcome:?}"
+    );
+    outcome.good();
     assert_eq!(sql.one::<i64>(wrong, &[]), 0);
     assert_eq!(sql.one::<String>(kept, &[]), before);
     assert_eq!(
@@ -177,6 +440,12 @@ fn data_loss(mut section: Section) {
     agent.run("ALTER TABLE memories DISABLE TRIGGER USER; DELETE FROM memories WHERE namespace = 'n2'; ALTER TABLE memories ENABLE TRIGGER USER");
 
     // 1. Assess.
+    let report = section.run(&desk);
+    assert!(
+        report.starts_with(&format!("{FINDINGS}\ndatname,")),
+        "what is there is whole: {report}"
+    );
+    assert!(report.contains(&desk.database), "{report}");
     let assess = section.take("bash");
     if agent.one::<bool>(
         "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
@@ -192,13 +461,6 @@ fn data_loss(mut section: Section) {
     } else {
         eprintln!("amcheck is not part of this server: pg_amcheck is not run");
     }
-    let report = section.run(&desk);
-    assert!(report.contains(&desk.database), "{report}");
-    assert!(
-        report.ends_with("indexrelid\n"),
-        "no index is invalid: {report}"
-    );
-
     // 2. Isolate.
     section.run(&desk);
     assert!(
@@ -242,8 +504,18 @@ fn data_loss(mut section: Section) {
     assert!(side("< ")[0].contains(&since), "{difference}");
 
     // 5. Sessions write again.
-    section.run(&desk);
+    let report = section.run(&desk);
     section.end();
+    assert!(
+        report.contains("\ncheck_name,status,issues\nALTER DATABASE\n"),
+        "no error is found: {report}"
+    );
+    assert!(
+        operations(&objects(&report)[0])
+            .iter()
+            .all(|(_, errors)| *errors == 0),
+        "{report}"
+    );
     assert_alive(&database);
     assert_alive(&restored);
 }
@@ -316,7 +588,6 @@ fn out_of_space(mut section: Section) {
 
     // Built again when there is room, as the section on it says.
     let mut rebuild = Section::open(DOCUMENT, "Rebuild the vector index");
-    rebuild.take("sql");
     rebuild.run(&desk);
     assert_alive(&database);
 }

@@ -24,7 +24,10 @@ pub fn options() -> Options {
 /// A database with a filled store, and the desk of who looks after it.
 pub fn filled(cluster: &Cluster) -> (Database<'_>, Desk<'_>) {
     let database = cluster.database();
-    fill(&mut database.connect());
+    let mut sql = database.connect();
+    fill(&mut sql);
+    // What 2.0.0 has beside.
+    sql.run("INSERT INTO memory_import_inbox (line) VALUES ('{\"content\": \"a line that waits\"}'); SELECT memory_maintenance('{analyze}')");
     let desk = Desk::at(&database);
     (database, desk)
 }
@@ -37,11 +40,11 @@ pub fn fill(sql: &mut Client) {
                 'namespace', 'n' || i % 3, 'metadata', jsonb_build_object('i', i), 'importance', (i % 10) / 10.0)) FROM generate_series(1, 40) i));
          SELECT memory_add('The keel was laid in 1902', namespace => 'notes', id => 'note-1');
          SELECT memory_add('The mast is of Oregon pine', namespace => 'notes', id => 'note-2', metadata => '{\"by\": [\"Ada\", null]}');
-         SELECT memory_add(E'odd: tab\\t newline\\n backslash \\\\ quotes '' \" comma, \\u00e9 \\U0001F9E0', id => 'odd', metadata => '{\"path\": \"C:\\\\\\\\new\"}');
+         SELECT memory_add(E'odd: tab\\t newline\\n backslash \\\\ quotes '' \" comma, \\u00e9 \\U0001F9E0', id => 'odd', metadata => '{\"path\": \"C:\\\\new\"}');
          SELECT memory_add('private to coder', agent_id => 'coder', id => 'private'); SELECT memory_add('private to planner', agent_id => 'planner', id => 'other');
          SELECT memory_add('s3cret of the harbour', sensitive => true, id => 'secret');
          SELECT memory_kv_set('city', 'Oslo'); SELECT memory_add('over and gone', id => 'over');
-         UPDATE memories SET expires_at = now() - interval '1 day' WHERE id = 'over';
+         UPDATE memories SET expires_at = now() - interval '1 hour' WHERE id = 'over';
          SELECT memory_add('outdated plan', id => 'outdated'); SELECT memory_deprecate('outdated', 'moved on', superseded_by => 'odd')",
     );
     // In transactions of their own, so that versions differ in time.
@@ -70,6 +73,16 @@ pub fn table_hash(database: &Database, table: &str) -> String {
         .to_owned()
 }
 
+/// A hash of the memories, their versions and their votes.
+pub fn memories_hash(sql: &mut Client) -> String {
+    sql.one(
+        "SELECT concat_ws(' ', (SELECT md5(string_agg(m::text, ',' ORDER BY id, project_id)) FROM memories m),
+                               (SELECT md5(string_agg(h::text, ',' ORDER BY history_id)) FROM memory_history h),
+                               (SELECT md5(string_agg(v::text, ',' ORDER BY id)) FROM vote_history v))",
+        &[],
+    )
+}
+
 /// The vector index is valid, and search uses it and finds by it what it finds without.
 pub fn assert_indexed(sql: &mut Client) {
     assert!(
@@ -77,14 +90,15 @@ pub fn assert_indexed(sql: &mut Client) {
     );
     let search =
         "SELECT id FROM memory_search('fact about harbours', 8, mode => 'vector', agent_id => '*')";
-    sql.run("SET memory_ext.vector_path = 'hnsw'");
+    // So few rows are read and sorted as fast.
+    sql.run("SET memory_ext.vector_path = 'hnsw'; SET enable_sort = off");
     let plan: String = sql.one(
         "SELECT memory_explain('fact about harbours', 8, mode => 'vector', agent_id => '*')::text",
         &[],
     );
     assert!(plan.contains("ix_memories_embedding_hnsw"), "{plan}");
     let by_index: Vec<String> = sql.column(search, &[]);
-    sql.run("SET memory_ext.vector_path = 'exact'");
+    sql.run("SET memory_ext.vector_path = 'exact'; RESET enable_sort");
     assert_eq!(by_index, sql.column::<String>(search, &[]));
     assert_eq!(by_index.len(), 8);
     sql.run("RESET memory_ext.vector_path");

@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use memory_core::container::{Event, Reader, Secret};
+use memory_core::container::{Event, Header, Randomness, Reader, Secret, Writer};
 use memory_core::copy_text;
 use postgres::Client;
 use serde_json::Value;
@@ -32,7 +32,12 @@ pub fn vault_with(options: Options) -> Cluster {
     run(cluster
         .server
         .command("sh")
-        .args(["-c", "umask 077; printf '%s\\n' \"$1\" >\"$2\"", "key", &digits])
+        .args([
+            "-c",
+            "umask 077; printf '%s\\n' \"$1\" >\"$2\"",
+            "key",
+            &digits,
+        ])
         .arg(&key));
     cluster.configure(&format!(
         "memory_ext.backup_directory = '{}'\nmemory_ext.backup_key_file = '{}'",
@@ -116,7 +121,7 @@ pub fn furnish(sql: &mut Client) {
 }
 
 /// Tables that a backup holds; grants come back only on request.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 13] = [
     "memory_models",
     "memory_key_aliases",
     "memories",
@@ -129,7 +134,6 @@ pub const TABLES: [&str; 14] = [
     "feature_tracker",
     "memory_runs",
     "memory_events",
-    "memory_audit_seals",
     "memory_maintenance_runs",
 ];
 
@@ -141,7 +145,12 @@ pub fn contents(sql: &mut Client) -> Vec<String> {
 
 /// The same of the rows that fit: of `memories` by the first condition, of what belongs to a memory by the second, of other
 /// tables with a project by the third.
-pub fn contents_where(sql: &mut Client, memories: &str, of_memory: &str, others: &str) -> Vec<String> {
+pub fn contents_where(
+    sql: &mut Client,
+    memories: &str,
+    of_memory: &str,
+    others: &str,
+) -> Vec<String> {
     TABLES
         .iter()
         .map(|&table| {
@@ -207,7 +216,9 @@ pub fn rows(path: &Path, secret: &Secret, wanted: &str) -> Vec<Value> {
                 let Some(columns) = &columns else { continue };
                 for line in lines.split_inclusive(|byte| *byte == b'\n') {
                     let values = copy_text::fields(line).map(|field| {
-                        field.expect("COPY text").map_or(Value::Null, |text| text.into_owned().into())
+                        field
+                            .expect("COPY text")
+                            .map_or(Value::Null, |text| text.into_owned().into())
                     });
                     let names = columns.iter().map(|column| column.name.clone());
                     rows.push(names.zip(values).collect::<serde_json::Map<_, _>>().into());
@@ -219,6 +230,88 @@ pub fn rows(path: &Path, secret: &Secret, wanted: &str) -> Vec<Value> {
     }
 }
 
+/// A new role of `vault()`, with a grant in a database of it, and its connection.
+pub fn granted(database: &Database, project: &str, privilege: &str) -> (String, Client) {
+    let role = stranger();
+    database
+        .connect()
+        .query(
+            "SELECT memory_grant($1, $2, $3)",
+            &[&role, &project, &privilege],
+        )
+        .expect("granted");
+    let client = database.connect_as(&role);
+    (role, client)
+}
+
+/// A new role of `vault()`.
+pub fn stranger() -> String {
+    let role = format!("role_of_{}", name());
+    vault().role(&role);
+    role
+}
+
+/// A connection, and what notices and warnings it has received.
+pub fn noticing(database: &Database) -> (Client, Arc<Mutex<Vec<String>>>) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut config = database.cluster.config(&database.name, "postgres");
+    config.notice_callback({
+        let heard = Arc::clone(&heard);
+        move |notice| {
+            heard.lock().expect("not poisoned").push(format!(
+                "{}: {}",
+                notice.severity(),
+                notice.message()
+            ));
+        }
+    });
+    let client = config.connect(postgres::NoTls).expect("a connection");
+    (client, heard)
+}
+
+/// Writes a file into the directory of backups, which the server can read.
+pub fn put(name: &str, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = file(name);
+    fs::write(&path, content).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("readable");
+}
+
+/// The same backup written anew under `key()`, with another header and other lines, by somebody who has the key.
+pub fn forge(
+    path: &Path,
+    edit_header: impl FnOnce(&mut Header),
+    mut edit_line: impl FnMut(&str, &str) -> Vec<String>,
+) -> Vec<u8> {
+    let mut reader =
+        Reader::open(fs::File::open(path).expect("a backup"), &key()).expect("it opens");
+    let mut header = reader.header().clone();
+    edit_header(&mut header);
+    let randomness = Randomness::from([9; Randomness::LEN]);
+    let mut writer = Writer::new(Vec::new(), header, &key(), randomness).expect("a header");
+    let mut table = String::new();
+    loop {
+        match reader.next_event().expect("it is whole") {
+            Event::SectionStart(section) => {
+                table.clone_from(&section.table);
+                writer.start_section(&table).expect("a section");
+            }
+            Event::Rows(lines) => {
+                for line in std::str::from_utf8(lines).expect("UTF-8").lines() {
+                    for line in edit_line(&table, line) {
+                        writer.rows(format!("{line}\n").as_bytes()).expect("a row");
+                    }
+                }
+            }
+            Event::SectionEnd(_) => {
+                writer.end_section().expect("its end");
+            }
+            Event::End(_) => break,
+        }
+    }
+    writer.finish().expect("finished").output
+}
+
 pub fn key() -> Secret {
     Secret::key(&KEY).expect("32 bytes")
 }
@@ -227,7 +320,13 @@ pub fn key() -> Secret {
 pub fn listed(cluster: &Cluster) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder(cluster))
         .expect("the directory of backups")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names

@@ -64,12 +64,29 @@ pub const TOUCHING: &[&str] = &["SELECT memory_touch('{ID}'AGENT PROJECT)"];
 pub const ADMINISTERING: &[&str] = &[
     "SELECT memory_reveal('ID', 'reason' PROJECT)",
     "SELECT memory_forget(ids => '{ID}', reason => 'reason' PROJECT)",
+    "SELECT memory_export('jsonl' PROJECT)",
+    "SELECT memory_import('{}' PROJECT)",
+    "SELECT memory_import_document('' PROJECT)",
+    "SELECT memory_import_inbox('memory_ext' PROJECT)",
     "SELECT memory_grant('postgres', 'NAME')",
     "SELECT memory_revoke('postgres', 'NAME')",
+];
+/// The same, of backups; what an admin gets to hear depends on what there is.
+pub const BACKING_UP: &[&str] = &[
+    "SELECT memory_backup('b' PROJECT)",
+    "SELECT memory_backup_verify('b' PROJECT)",
+    "SELECT memory_backup_rotate('b', new_passphrase => 'new' PROJECT)",
+    "SELECT memory_restore('b' PROJECT)",
+    "SELECT * FROM memory_backup_stream(passphrase => 'new' PROJECT)",
+    "SELECT memory_restore_stream('parts' PROJECT)",
 ];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
     "SELECT memory_migrate()",
+    "SELECT * FROM memory_audit_seal()",
+    "SELECT * FROM memory_audit_verify()",
+    "SELECT memory_audit_anchor()",
+    "SELECT memory_audit_export()",
     "SELECT memory_grant('postgres', '*')",
     "SELECT memory_revoke('postgres', '*')",
 ];

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::database::Sql;
 
 /// Every check, in the order it is reported.
-pub const CHECKS: [&str; 27] = [
+pub const CHECKS: [&str; 28] = [
     "tables",
     "constraints",
     "indexes",
@@ -34,6 +34,7 @@ pub const CHECKS: [&str; 27] = [
     "supersession_cycles",
     "statistics",
     "btree",
+    "audit_seals",
 ];
 
 #[derive(Debug)]

@@ -22,8 +22,10 @@ mod random;
 mod refusal;
 pub mod release;
 mod rows;
+pub mod safety;
 mod server;
 mod shared;
+pub mod transfer;
 pub mod votes;
 mod wait;
 

@@ -6,8 +6,8 @@ use super::write::{append, hex, json, texts, write_votes};
 /// The columns of a CSV export, in order. Every row has all of them.
 ///
 /// Nothing is left out as a default: an empty field is one without a value, an empty string is
-/// `""` (as PostgreSQL's `COPY ... (FORMAT csv)` reads it). `shared_with_agents`, `metadata` and
-/// `votes` are JSON, `embedding` is pgvector's text, points in time are as in a [`Record`].
+/// `""` (as PostgreSQL's `COPY ... (FORMAT csv)` reads it). `shared_with_agents`, `content_flags`,
+/// `metadata` and `votes` are JSON, `embedding` is pgvector's text, points in time are as in a [`Record`].
 pub const CSV_COLUMNS: &[&str] = &[
     "id",
     "content",
@@ -28,6 +28,7 @@ pub const CSV_COLUMNS: &[&str] = &[
     "memory_type",
     "key",
     "is_sensitive",
+    "content_flags",
     "is_deduplicated",
     "importance",
     "version",
@@ -77,6 +78,7 @@ pub fn write_csv_record(record: &Record<'_>, out: &mut Vec<u8>) {
     row.text(Some(&record.memory_type));
     row.text(record.key.as_deref());
     row.flag(record.is_sensitive);
+    row.text(Some(&texts(&record.content_flags)));
     row.flag(record.is_deduplicated);
     row.text(Some(&json(&record.importance)));
     row.text(Some(&record.version.to_string()));

@@ -51,6 +51,7 @@ names! { Column {
     MemoryType "memory_type"
     Key "key"
     IsSensitive "is_sensitive"
+    ContentFlags "content_flags"
     IsDeduplicated "is_deduplicated"
     Importance "importance"
     CreatedAt "created_at"
@@ -254,6 +255,9 @@ fn read<'a, const N: usize>(values: &Values<'a, N>) -> Result<Record<'a>, LineEr
     record.key = text(Column::Key)?;
     if let Some(flag) = field(Column::IsSensitive) {
         record.is_sensitive = flag.boolean()?;
+    }
+    if let Some(flags) = field(Column::ContentFlags) {
+        record.content_flags = flags.texts()?;
     }
     if let Some(flag) = field(Column::IsDeduplicated) {
         record.is_deduplicated = flag.boolean()?;

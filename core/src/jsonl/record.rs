@@ -34,6 +34,8 @@ pub struct Record<'a> {
     pub memory_type: Text<'a>,
     pub key: Option<Text<'a>>,
     pub is_sensitive: bool,
+    /// What [`scan`](crate::scan) found in the content when it was written, where somebody wanted to know.
+    pub content_flags: Vec<Text<'a>>,
     /// Whether an equal memory that is added later meets this one, which is what a `dedupe_hash`
     /// in the table means; it never does with a key. Left out: true.
     pub is_deduplicated: bool,
@@ -121,6 +123,7 @@ impl<'a> Record<'a> {
             memory_type: Cow::Borrowed(crate::MEMORY_TYPES[0]),
             key: None,
             is_sensitive: false,
+            content_flags: Vec::new(),
             is_deduplicated: true,
             importance: 0.5,
             created_at: None,
@@ -159,6 +162,7 @@ impl<'a> Record<'a> {
             memory_type: owned(self.memory_type),
             key: self.key.map(owned),
             is_sensitive: self.is_sensitive,
+            content_flags: self.content_flags.into_iter().map(owned).collect(),
             is_deduplicated: self.is_deduplicated,
             importance: self.importance,
             created_at: self.created_at.map(owned),

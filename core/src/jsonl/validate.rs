@@ -75,13 +75,14 @@ fn names(record: &Record<'_>) -> Result<(), Invalid> {
         }
     }
     check_name("memory_type", &record.memory_type, MAX_TYPE_BYTES)?;
-    for (place, agent) in record.shared_with_agents.iter().enumerate() {
-        if agent.is_empty() || agent.len() > MAX_NAME_BYTES || agent.contains('\0') {
-            check_name(
-                &format!("shared_with_agents[{place}]"),
-                agent,
-                MAX_NAME_BYTES,
-            )?;
+    for (field, listed) in [
+        ("shared_with_agents", &record.shared_with_agents),
+        ("content_flags", &record.content_flags),
+    ] {
+        for (place, name) in listed.iter().enumerate() {
+            if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
+                check_name(&format!("{field}[{place}]"), name, MAX_NAME_BYTES)?;
+            }
         }
     }
     Ok(())

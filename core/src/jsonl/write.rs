@@ -36,6 +36,9 @@ pub fn write_record(record: &Record<'_>, out: &mut Vec<u8>) {
     }
     object.optional("key", &record.key);
     object.flag("is_sensitive", record.is_sensitive, false);
+    if !record.content_flags.is_empty() {
+        object.json("content_flags", &texts(&record.content_flags));
+    }
     object.flag("is_deduplicated", record.is_deduplicated, true);
     if record.importance != 0.5 {
         object.json("importance", &json(&record.importance));

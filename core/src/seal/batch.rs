@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Hash, IdRanges, Leaf, MAX_LISTED, MerkleTree, Seal, Table};
+use super::{Hash, IdRanges, Leaf, MAX_LISTED, MerkleTree, Seal, SeenRow, Table};
 
 /// Rows to be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,29 @@ pub struct BatchReport {
     pub more_faults: u64,
 }
 
+impl RowFault {
+    /// The row that it is about, where that can be told.
+    pub fn id(&self) -> Option<i64> {
+        match *self {
+            Self::Missing { id }
+            | Self::Edited { id }
+            | Self::Unexpected { id }
+            | Self::Reordered { id }
+            | Self::Duplicate { id } => Some(id),
+            _ => None,
+        }
+    }
+}
+
 impl BatchReport {
+    /// Whether a row that is there is the one that was sealed, whatever became of others.
+    pub fn vouches_for(&self, id: i64) -> bool {
+        let is_of_another = |fault: &RowFault| fault.id().is_some_and(|other| other != id);
+        self.verdict != Verdict::Unverifiable
+            && self.more_faults == 0
+            && self.faults.iter().all(is_of_another)
+    }
+
     fn add(&mut self, fault: RowFault) {
         self.verdict = Verdict::Altered;
         if self.faults.len() < MAX_LISTED {
@@ -198,7 +220,7 @@ impl BatchReport {
 /// from the rows alone.
 pub fn verify_batch(
     seal: &Seal,
-    rows: impl IntoIterator<Item = Leaf>,
+    rows: impl IntoIterator<Item = impl Into<SeenRow>>,
     kept: Option<&[Leaf]>,
     erased: &IdRanges,
 ) -> BatchReport {
@@ -232,7 +254,7 @@ fn are_sealed(seal: &Seal, kept: &[Leaf]) -> bool {
 }
 
 fn compare_leaves(
-    rows: impl IntoIterator<Item = Leaf>,
+    rows: impl IntoIterator<Item = impl Into<SeenRow>>,
     kept: &[Leaf],
     erased: &IdRanges,
     report: &mut BatchReport,
@@ -240,6 +262,8 @@ fn compare_leaves(
     let mut seen = vec![false; kept.len()];
     let mut highest = i64::MIN;
     for row in rows {
+        let row: SeenRow = row.into();
+        let (seen_row, row) = (row, row.leaf);
         report.seen_rows += 1;
         let Ok(place) = kept.binary_search_by_key(&row.id, |leaf| leaf.id) else {
             report.add(RowFault::Unexpected { id: row.id });
@@ -253,7 +277,7 @@ fn compare_leaves(
             report.add(RowFault::Reordered { id: row.id });
         }
         highest = highest.max(row.id);
-        if row.digest != kept[place].digest {
+        if !seen_row.is(&kept[place]) {
             report.add(RowFault::Edited { id: row.id });
         }
     }
@@ -267,7 +291,7 @@ fn compare_leaves(
 
 fn compare_root(
     seal: &Seal,
-    rows: impl IntoIterator<Item = Leaf>,
+    rows: impl IntoIterator<Item = impl Into<SeenRow>>,
     erased: &IdRanges,
     report: &mut BatchReport,
 ) {
@@ -275,6 +299,7 @@ fn compare_root(
     let mut last: Option<i64> = None;
     let mut erased_but_there = 0;
     for row in rows {
+        let row = row.into().leaf;
         report.seen_rows += 1;
         tree.push(row.hash(seal.table));
         if !(seal.first_id..=seal.last_id).contains(&row.id) {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::encoding::Encoder;
-use super::{Batch, Hash, Table};
+use super::{Batch, Hash, MAX_LISTED, Table};
 
 /// A key of the chain. Its id is in every seal made with it and tells nothing of the key.
 pub struct SealKey {
@@ -31,6 +32,54 @@ impl SealKey {
 
     pub fn id(&self) -> [u8; 8] {
         self.id
+    }
+}
+
+/// A key file in which there is something else than keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyFileError;
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "expected keys of 32 random bytes, one a line, as 64 hexadecimal digits or as base64, or one key of 32 raw bytes"
+        )
+    }
+}
+
+impl std::error::Error for KeyFileError {}
+
+impl SealKey {
+    /// The keys of a key file, one at least: the first makes seals, the others made some in former times.
+    pub fn from_file(content: &[u8]) -> Result<Vec<Self>, KeyFileError> {
+        if content.len() == 32 && !content.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            let mut key = Zeroizing::new([0; 32]);
+            key.copy_from_slice(content);
+            return Ok(vec![Self::new(*key)]);
+        }
+        let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let keys = lines
+            .filter(|line| !line.is_empty())
+            .map(Self::from_line)
+            .collect::<Result<Vec<_>, _>>()?;
+        match keys.is_empty() {
+            true => Err(KeyFileError),
+            false => Ok(keys),
+        }
+    }
+
+    fn from_line(line: &[u8]) -> Result<Self, KeyFileError> {
+        let mut key = Zeroizing::new([0; 32]);
+        let decoded = match line.len() {
+            64 => base16ct::mixed::decode(line, key.as_mut()).is_ok(),
+            44 => Base64::decode(line, key.as_mut()).is_ok_and(|key| key.len() == 32),
+            _ => false,
+        };
+        match decoded {
+            true => Ok(Self::new(*key)),
+            false => Err(KeyFileError),
+        }
     }
 }
 
@@ -144,10 +193,47 @@ pub struct Anchor {
     pub mac: Hash,
 }
 
+/// As it is noted: the number, a colon and 64 hexadecimal digits.
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.number)?;
+        self.mac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for Anchor {
+    type Err = AnchorError;
+
+    fn from_str(text: &str) -> Result<Self, AnchorError> {
+        let (number, digits) = text.trim().split_once(':').ok_or(AnchorError)?;
+        let mut mac = [0; 32];
+        if digits.len() != 64 || base16ct::mixed::decode(digits, &mut mac).is_err() {
+            return Err(AnchorError);
+        }
+        let number = number.parse().map_err(|_| AnchorError)?;
+        Ok(Self { number, mac })
+    }
+}
+
+/// A text that is no anchor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnchorError;
+
+impl fmt::Display for AnchorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "expected the number of a seal, a colon and 64 hexadecimal digits"
+        )
+    }
+}
+
+impl std::error::Error for AnchorError {}
+
 /// What a verification goes by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust<'a> {
-    /// All keys that were in use. With any, a seal without a key is a fault.
+    /// All keys that were in use. With any, a seal without a key is a fault, but for those before the first key.
     pub keys: &'a [SealKey],
     /// Where the chain may begin, if its head was removed on purpose.
     pub start: Option<Anchor>,
@@ -220,8 +306,8 @@ pub fn verify_chain(seals: &[Seal], trust: &Trust) -> Vec<ChainFault> {
     let mut highest = 0;
     for seal in seals {
         let number = seal.number;
-        faults.extend(own_fault(seal, trust));
         if by_number.contains_key(&number) {
+            faults.extend(seal.own_fault(trust.keys));
             faults.push(ChainFault::Duplicate { number });
             continue;
         }
@@ -231,86 +317,131 @@ pub fn verify_chain(seals: &[Seal], trust: &Trust) -> Vec<ChainFault> {
         highest = highest.max(number);
         by_number.insert(number, seal);
     }
-    check_head(&by_number, trust, &mut faults);
-    check_links(&by_number, &mut faults);
-    for anchor in trust.start.iter().chain(&trust.end) {
-        if by_number
-            .get(&anchor.number)
-            .is_some_and(|seal| seal.mac != anchor.mac)
-        {
-            faults.push(ChainFault::Replaced {
-                number: anchor.number,
-            });
-        }
+    let mut verifier = ChainVerifier::new(*trust);
+    for seal in by_number.into_values() {
+        faults.extend(verifier.push(seal));
     }
-    if let Some(end) = trust.end.filter(|end| end.number > highest) {
-        faults.push(ChainFault::TruncatedTail {
-            last: highest,
-            expected: end.number,
-        });
-    }
+    faults.extend(verifier.finish());
     faults
 }
 
-/// What is wrong with a seal by itself.
-fn own_fault(seal: &Seal, trust: &Trust) -> Option<ChainFault> {
-    let number = seal.number;
-    let edited = Some(ChainFault::Edited { number });
-    match seal.key_id {
-        // There is none before the first.
-        _ if number == 0 => edited,
-        None if seal.plain_hash() != seal.mac => edited,
-        None if trust.keys.is_empty() => None,
-        None => Some(ChainFault::NotKeyed { number }),
-        Some(id) => match trust.keys.iter().find(|key| key.id == id) {
-            Some(key) if seal.is_signed_by(key) => None,
-            Some(_) => edited,
-            None => Some(ChainFault::WrongKey { number }),
-        },
-    }
-}
-
-fn check_head(seals: &BTreeMap<u64, &Seal>, trust: &Trust, faults: &mut Vec<ChainFault>) {
-    let Some((&first, seal)) = seals.first_key_value() else {
-        return;
-    };
-    let before = match trust.start {
-        Some(start) if first == start.number.saturating_add(1) => Some(start.mac),
-        // That seal itself is compared, and the ones before it are linked to it.
-        Some(start) if first > 1 && first <= start.number => return,
-        _ if first <= 1 => Some([0; 32]),
-        _ => None,
-    };
-    match before {
-        None => faults.push(ChainFault::TruncatedHead { first }),
-        Some(mac) if mac != seal.previous_mac => {
-            faults.push(ChainFault::BrokenLink { number: first });
+impl Seal {
+    /// What is wrong with the seal by itself: it is not what was made, or nobody here can tell.
+    pub fn own_fault(&self, keys: &[SealKey]) -> Option<ChainFault> {
+        let number = self.number;
+        let edited = Some(ChainFault::Edited { number });
+        match self.key_id {
+            // There is none before the first.
+            _ if number == 0 => edited,
+            None if self.plain_hash() != self.mac => edited,
+            None => None,
+            Some(id) => match keys.iter().find(|key| key.id == id) {
+                Some(key) if self.is_signed_by(key) => None,
+                Some(_) => edited,
+                None => Some(ChainFault::WrongKey { number }),
+            },
         }
-        Some(_) => {}
     }
 }
 
-fn check_links(seals: &BTreeMap<u64, &Seal>, faults: &mut Vec<ChainFault>) {
-    let mut last: Option<&Seal> = None;
-    // Where the next range of a table has to begin; unknown after a gap.
-    let mut next_id: BTreeMap<Table, Option<i64>> = BTreeMap::new();
-    for (&number, seal) in seals {
-        if let Some(last) = last {
-            if last.number.checked_add(1) != Some(number) {
-                faults.push(ChainFault::Gap {
-                    from: last.number.saturating_add(1),
-                    to: number - 1,
-                });
-                next_id.clear();
-            } else if last.mac != seal.previous_mac {
-                faults.push(ChainFault::BrokenLink { number });
+/// Verifies a chain seal by seal, by ascending number, in memory for none of them.
+///
+/// Where there are keys, a seal without one is a fault, unless it is of the chain's beginning and a seal with a key comes
+/// behind: that one was made over it, as it is.
+pub struct ChainVerifier<'a> {
+    trust: Trust<'a>,
+    /// Number and MAC of the seal before.
+    last: Option<(u64, Hash)>,
+    /// Where the next range of a table has to begin; unknown after a gap.
+    next_id: BTreeMap<Table, Option<i64>>,
+    is_keyed: bool,
+    /// Seals without a key at the beginning, as many as are listed.
+    unkeyed: Vec<u64>,
+}
+
+impl<'a> ChainVerifier<'a> {
+    pub fn new(trust: Trust<'a>) -> Self {
+        Self {
+            trust,
+            last: None,
+            next_id: BTreeMap::new(),
+            is_keyed: false,
+            unkeyed: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, seal: &Seal) -> Vec<ChainFault> {
+        let number = seal.number;
+        let mut faults: Vec<ChainFault> = seal.own_fault(self.trust.keys).into_iter().collect();
+        if seal.key_id.is_some() && faults.is_empty() {
+            self.is_keyed = true;
+            self.unkeyed.clear();
+        } else if seal.key_id.is_none() && faults.is_empty() && !self.trust.keys.is_empty() {
+            match self.is_keyed {
+                true => faults.push(ChainFault::NotKeyed { number }),
+                false if self.unkeyed.len() < MAX_LISTED => self.unkeyed.push(number),
+                false => {}
             }
         }
-        let expected = next_id.insert(seal.table, seal.last_id.checked_add(1));
+        match self.last {
+            None => faults.extend(self.head_fault(seal)),
+            Some((last, _)) if last.checked_add(1) != Some(number) => {
+                faults.push(ChainFault::Gap {
+                    from: last.saturating_add(1),
+                    to: number.saturating_sub(1),
+                });
+                self.next_id.clear();
+            }
+            Some((_, mac)) if mac != seal.previous_mac => {
+                faults.push(ChainFault::BrokenLink { number });
+            }
+            Some(_) => {}
+        }
+        let expected = self.next_id.insert(seal.table, seal.last_id.checked_add(1));
         let follows = expected.is_none_or(|expected| expected == Some(seal.first_id));
         if !follows || seal.last_id < seal.first_id {
             faults.push(ChainFault::IdsNotContiguous { number });
         }
-        last = Some(seal);
+        let anchors = self.trust.start.iter().chain(&self.trust.end);
+        for anchor in anchors.filter(|anchor| anchor.number == number) {
+            if seal.mac != anchor.mac {
+                faults.push(ChainFault::Replaced { number });
+            }
+        }
+        self.last = Some((number, seal.mac));
+        faults
+    }
+
+    /// What the first seal that is there says of those before it.
+    fn head_fault(&self, seal: &Seal) -> Option<ChainFault> {
+        let first = seal.number;
+        let before = match self.trust.start {
+            Some(start) if first == start.number.saturating_add(1) => Some(start.mac),
+            // That seal itself is compared, and the ones before it are linked to it.
+            Some(start) if first > 1 && first <= start.number => return None,
+            _ if first <= 1 => Some([0; 32]),
+            _ => None,
+        };
+        match before {
+            None => Some(ChainFault::TruncatedHead { first }),
+            Some(mac) if mac != seal.previous_mac => Some(ChainFault::BrokenLink { number: first }),
+            Some(_) => None,
+        }
+    }
+
+    /// After the last seal.
+    pub fn finish(self) -> Vec<ChainFault> {
+        let last = self.last.map_or(0, |(number, _)| number);
+        let unkeyed = self.unkeyed.into_iter();
+        let mut faults: Vec<ChainFault> = unkeyed
+            .map(|number| ChainFault::NotKeyed { number })
+            .collect();
+        if let Some(end) = self.trust.end.filter(|end| end.number > last) {
+            faults.push(ChainFault::TruncatedTail {
+                last,
+                expected: end.number,
+            });
+        }
+        faults
     }
 }

@@ -58,11 +58,26 @@ impl FromIterator<i64> for IdRanges {
     }
 }
 
+/// Ids as the member `history_ids` has them: what follows each other is a pair.
+pub fn to_history_ids(mut ids: Vec<i64>) -> Vec<Value> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids.chunk_by(|id, next| id.checked_add(1) == Some(*next))
+        .filter_map(|run| match run {
+            [id] => Some(Value::from(*id)),
+            _ => Some(Value::from(vec![*run.first()?, *run.last()?])),
+        })
+        .collect()
+}
+
+/// The events that erase versions.
+pub const ERASING_EVENTS: &[&str] = &["forget", "expire", "cleanup", "restore"];
+
 /// The rows of memory_history that an event says were erased: those of the payload's member
-/// `history_ids`, a list of ids and of pairs [first, last], in events `forget` and `expire`. None for
+/// `history_ids`, a list of ids and of pairs [first, last], in [`ERASING_EVENTS`]. None for
 /// other events and whatever else the member is.
 pub fn erased_history(event: &str, payload: &str) -> Vec<RangeInclusive<i64>> {
-    if !matches!(event, "forget" | "expire") {
+    if !ERASING_EVENTS.contains(&event) {
         return Vec::new();
     }
     let payload: Value = serde_json::from_str(payload).unwrap_or_default();

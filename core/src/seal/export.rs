@@ -10,10 +10,12 @@
 //! {"event": {"event_id": 1, "occurred_at": 1767225599000000, "event": "add",
 //!            "project_id": "default", "memory_id": "m1", "role": "app", "agent_id": null,
 //!            "payload": "{}"}}
-//! {"history": {"history_id": 1, "...": "the columns of memory_history"}}
+//! {"history": {"history_id": 1, "...": "the columns of memory_history",
+//!              "content": "...", "content_hash": "<64>", "blind": "<64>", "commitment": null}}
 //! ```
 //!
-//! (Each of them is one line.) Times are microseconds since the Unix epoch. `payload` and `metadata` are strings that hold the
+//! (Each of them is one line.) A version whose content is secret has null for `content`, `content_hash` and `blind`, and the
+//! `commitment` to them instead; one that is not sealed yet has neither of the last two. Times are microseconds since the Unix epoch. `payload` and `metadata` are strings that hold the
 //! text of the jsonb, so that a program which rewrites the file's JSON does not change them.
 
 use std::collections::HashMap;
@@ -24,8 +26,9 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchReport, ChainFault, EventFields, HistoryFields, IdRanges, Leaf, MAX_LISTED, Seal, Table,
-    Trust, Verdict, erased_history, leaves_from_bytes, leaves_to_bytes, verify_batch, verify_chain,
+    BatchReport, ChainFault, EventFields, Hash, HistoryFields, IdRanges, Leaf, MAX_LISTED, Seal,
+    SeenRow, Table, Trust, Verdict, erased_history, leaves_from_bytes, leaves_to_bytes,
+    verify_batch, verify_chain,
 };
 
 /// The longest line that is read.
@@ -167,7 +170,7 @@ impl ExportReport {
 
 /// Verifies an export against itself and what is trusted.
 ///
-/// Holds the seals, their leaves and 48 bytes a row, one line at a time. Rows of the history may be
+/// Holds the seals, their leaves and 88 bytes a row, one line at a time. Rows of the history may be
 /// missing where an event that is itself intact, or younger than the last seal, is their receipt.
 /// The only error is one of the reader.
 pub fn verify_export(mut reader: impl BufRead, trust: &Trust) -> io::Result<ExportReport> {
@@ -220,7 +223,7 @@ fn read_line(reader: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<Read
 struct Export {
     seals: Vec<Seal>,
     leaves: HashMap<u64, Vec<Leaf>>,
-    rows: HashMap<Table, Vec<Leaf>>,
+    rows: HashMap<Table, Vec<SeenRow>>,
     /// Ids of events that are receipts, and what they are for.
     receipts: Vec<(i64, Vec<RangeInclusive<i64>>)>,
     report: ExportReport,
@@ -251,14 +254,15 @@ impl Export {
                 if !erased.is_empty() {
                     self.receipts.push((row.event_id, erased));
                 }
-                self.rows.entry(Table::Events).or_default().push(row.leaf());
+                let rows = self.rows.entry(Table::Events).or_default();
+                rows.push(row.leaf().into());
             }
             Line::History(row) => {
                 self.report.history += 1;
                 self.rows
                     .entry(Table::History)
                     .or_default()
-                    .push(row.leaf());
+                    .push(row.seen());
             }
         }
         Some(())
@@ -277,7 +281,7 @@ impl Export {
                     .report
                     .batches
                     .get(place)
-                    .is_some_and(|batch| batch.verdict == Verdict::Intact)
+                    .is_some_and(|batch| batch.vouches_for(event))
             })
         };
         let erased = IdRanges::new(
@@ -307,13 +311,14 @@ impl Export {
             .filter(|seal| seal.table == table)
             .map(|seal| seal.last_id)
             .max();
-        let mut rows: Vec<(usize, Leaf)> = Vec::new();
+        let mut rows: Vec<(usize, SeenRow)> = Vec::new();
         for row in self.rows.remove(&table).unwrap_or_default() {
-            match self.seal_of(table, row.id) {
+            let id = row.leaf.id;
+            match self.seal_of(table, id) {
                 Some(place) => rows.push((place, row)),
-                None if last_sealed.is_none_or(|last| row.id > last) => self.report.unsealed += 1,
+                None if last_sealed.is_none_or(|last| id > last) => self.report.unsealed += 1,
                 None if self.report.uncovered.len() < MAX_LISTED => {
-                    self.report.uncovered.push((table, row.id));
+                    self.report.uncovered.push((table, id));
                 }
                 None => self.report.more_faults += 1,
             }
@@ -327,7 +332,7 @@ impl Export {
             }
             let (batch, others) = rest.split_at(rest.partition_point(|(of, _)| *of <= place));
             rest = others;
-            let batch = batch.iter().map(|(_, leaf)| *leaf);
+            let batch = batch.iter().map(|(_, row)| *row);
             let kept = self.leaves.get(&seal.number).map(Vec::as_slice);
             self.report
                 .batches
@@ -356,23 +361,56 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Bytes as hexadecimal digits in JSON.
+/// Bytes as hexadecimal digits in JSON, or null.
 pub(super) mod hexadecimal {
     use std::borrow::Cow;
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&super::to_hex(bytes))
+    pub fn serialize<S: Serializer>(
+        bytes: &Option<impl AsRef<[u8]>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let digits = bytes.as_ref().map(|bytes| super::to_hex(bytes.as_ref()));
+        digits.serialize(serializer)
     }
 
     pub fn deserialize<'de, 'a, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Cow<'a, [u8]>, D::Error> {
-        let digits = Cow::<str>::deserialize(deserializer)?;
+    ) -> Result<Option<Cow<'a, [u8]>>, D::Error> {
+        let Some(digits) = Option::<Cow<str>>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
         match super::from_hex(&digits) {
-            Some(bytes) => Ok(Cow::Owned(bytes)),
+            Some(bytes) => Ok(Some(Cow::Owned(bytes))),
             None => Err(D::Error::custom("not hexadecimal digits")),
         }
+    }
+}
+
+/// The same for what is as long as a hash.
+pub(super) mod hexadecimal_hash {
+    use serde::{Deserializer, Serializer, de::Error};
+
+    use super::Hash;
+
+    pub fn serialize<S: Serializer>(
+        bytes: &Option<Hash>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::hexadecimal::serialize(bytes, serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Hash>, D::Error> {
+        super::hexadecimal::deserialize(deserializer)?
+            .map(|bytes| {
+                bytes
+                    .as_ref()
+                    .try_into()
+                    .map_err(|_| D::Error::custom("not 64 hexadecimal digits"))
+            })
+            .transpose()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use hmac::Mac;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::chain::mac;
 use super::encoding::Encoder;
 use super::{Hash, Table};
 
@@ -47,7 +49,39 @@ impl EventFields<'_> {
     }
 }
 
+/// What hides the contents of a batch of versions in their leaves: random bytes that are kept beside the seal and never leave the
+/// database. Without it a leaf would let anybody try guesses of a short secret.
+#[derive(Clone)]
+pub struct Blind(Hash);
+
+impl Blind {
+    pub fn new(bytes: Hash) -> Self {
+        Self(bytes)
+    }
+
+    /// What hides the content of one version; told to whoever may read that content.
+    pub fn of_row(&self, history_id: i64) -> Hash {
+        let message = [
+            &b"memory_ext audit blind 1"[..],
+            &history_id.to_be_bytes()[..],
+        ]
+        .concat();
+        mac(&self.0, &message).finalize().into_bytes().into()
+    }
+}
+
+/// What stands for a content in its row's leaf: it binds to the content, and tells nothing of it to who lacks `blind`.
+pub fn commitment(blind: &Hash, content_sha256: &Hash, content_hash: &[u8]) -> Hash {
+    let mut encoder = Encoder::new(Vec::new(), "memory_ext audit content 1");
+    encoder.bytes(content_sha256);
+    encoder.bytes(content_hash);
+    mac(blind, &encoder.finish()).finalize().into_bytes().into()
+}
+
 /// A row of memory_history.
+///
+/// Either with its content, the hash of it and what blinds both, or, where the content is secret, with the commitment to it
+/// alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryFields<'a> {
@@ -60,10 +94,14 @@ pub struct HistoryFields<'a> {
     #[serde(borrow)]
     pub operation: Cow<'a, str>,
     #[serde(borrow)]
-    pub content: Cow<'a, str>,
-    /// In an export as hexadecimal digits.
+    pub content: Option<Cow<'a, str>>,
+    /// In an export as hexadecimal digits, as the next two.
     #[serde(with = "super::export::hexadecimal")]
-    pub content_hash: Cow<'a, [u8]>,
+    pub content_hash: Option<Cow<'a, [u8]>>,
+    #[serde(with = "super::export::hexadecimal_hash")]
+    pub blind: Option<Hash>,
+    #[serde(with = "super::export::hexadecimal_hash")]
+    pub commitment: Option<Hash>,
     #[serde(borrow)]
     pub namespace: Cow<'a, str>,
     #[serde(borrow)]
@@ -103,15 +141,40 @@ pub struct HistoryFields<'a> {
 }
 
 impl HistoryFields<'_> {
+    /// The commitment to the content. A row that was not sealed has none: the zeros are no commitment to anything.
+    fn committed(&self) -> Hash {
+        let (content, content_hash) = (self.content.as_deref(), self.content_hash.as_deref());
+        match (content, content_hash, &self.blind, self.commitment) {
+            (None, None, None, Some(commitment)) => commitment,
+            (Some(content), Some(content_hash), Some(blind), None) => {
+                let content_sha256: Hash = Sha256::digest(content.as_bytes()).into();
+                commitment(blind, &content_sha256, content_hash)
+            }
+            _ => [0; 32],
+        }
+    }
+
     pub fn leaf(&self) -> Leaf {
+        self.leaf_as(self.is_sensitive)
+    }
+
+    /// The row as it is compared: a memory that becomes secret makes its older versions secret too, and nothing else of them
+    /// ever changes.
+    pub fn seen(&self) -> SeenRow {
+        SeenRow {
+            leaf: self.leaf(),
+            before_secret: self.is_sensitive.then(|| self.leaf_as(false).digest),
+        }
+    }
+
+    fn leaf_as(&self, is_sensitive: bool) -> Leaf {
         let mut encoder = Encoder::new(Sha256::new(), "memory_ext audit history 1");
         encoder.int(self.history_id);
         encoder.text(&self.project_id);
         encoder.text(&self.memory_id);
         encoder.int(self.version.into());
         encoder.text(&self.operation);
-        encoder.text(&self.content);
-        encoder.bytes(&self.content_hash);
+        encoder.bytes(&self.committed());
         encoder.text(&self.namespace);
         encoder.optional_text(self.agent_id.as_deref());
         encoder.optional_text(self.user_id.as_deref());
@@ -125,7 +188,7 @@ impl HistoryFields<'_> {
         encoder.text(&self.metadata);
         encoder.text(&self.memory_type);
         encoder.optional_text(self.key.as_deref());
-        encoder.flag(self.is_sensitive);
+        encoder.flag(is_sensitive);
         encoder.bytes(&self.importance.to_bits().to_be_bytes());
         encoder.int(self.created_at);
         encoder.optional_int(self.expires_at);
@@ -149,6 +212,30 @@ impl HistoryFields<'_> {
 pub struct Leaf {
     pub id: i64,
     pub digest: Hash,
+}
+
+/// A row as it is there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRow {
+    pub leaf: Leaf,
+    /// The digest that a version had before its memory became secret.
+    pub before_secret: Option<Hash>,
+}
+
+impl From<Leaf> for SeenRow {
+    fn from(leaf: Leaf) -> Self {
+        Self {
+            leaf,
+            before_secret: None,
+        }
+    }
+}
+
+impl SeenRow {
+    /// Whether it is the row of this leaf.
+    pub(super) fn is(&self, kept: &Leaf) -> bool {
+        self.leaf.digest == kept.digest || self.before_secret == Some(kept.digest)
+    }
 }
 
 /// A leaf as bytes: the id, the highest byte first, and the digest.

@@ -22,8 +22,9 @@ use crate::store::open;
 /// passphrase, else memory_ext.backup_key_file. Prefer a file: a passphrase in a statement can end up in logs.
 ///
 /// All rows are of one snapshot, and writers go on. Sensitive memories are left out, with their versions, votes and uses, unless
-/// include_sensitive and confirm_sensitive say otherwise. Caches are left out. dry_run does everything but write. verbose tells of each
-/// table. project_id NULL is the whole store. Recorded as event backup and in the server's log. For admins of the project, or of all.
+/// include_sensitive and confirm_sensitive say otherwise. Caches, lines to import and the audit trail's seals are left out. dry_run does
+/// everything but write. verbose tells of each table. project_id NULL is the whole store. Recorded as event backup and in the server's log.
+/// For admins of the project, or of all.
 /// Errors: 22023, 42501, 55000, 58P01 no directory, 58P02 file exists, 53100 disk full, 58030.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]

@@ -89,9 +89,9 @@ fn memory_restore_stream(
         clean: clean.unwrap_or(false),
         include_grants: include_grants.unwrap_or(false),
     };
-    // Found before the call's frame pins the search path.
-    let relation = Relation::find(required("parts", parts)?)?;
-    restored(&given, &wish, |_| relation.read_manifest())
+    // Found before the call's frame pins the search path; that it was not is said to those only who may restore.
+    let relation = required("parts", parts).and_then(Relation::find);
+    restored(&given, &wish, |_| relation?.read_manifest())
 }
 
 fn restored<S: Source>(

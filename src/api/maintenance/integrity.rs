@@ -27,7 +27,7 @@ fn row(finding: Finding) -> Row {
 /// embedding_dimensions, embedding_values, embedding_sketch, embedding_missing, embedding_stale, expired_backlog, tombstone_backlog,
 /// history_hash, history_intervals, vote_counters, orphans, secrets_cached, superseded_by, supersession_cycles. Of sample rows (0..10000):
 /// embedding_differs (embedded again), text_index (its words again), hnsw_reach (found by its own vector). Then statistics, and btree,
-/// where the extension amcheck is installed and the owner may use it. details has up to 10 samples, a hint, and skipped where a check
+/// where the extension amcheck is installed and the owner may use it, and audit_seals (of the whole store only). details has up to 10 samples, a hint, and skipped where a check
 /// could not look. It reads every row once or twice and changes nothing; a standby will do. Errors: 22023, 42501, 55000.
 #[pg_extern(stable, parallel_unsafe)]
 fn memory_check_integrity(

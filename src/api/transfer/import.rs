@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::api::arguments::required;
 use crate::pg::error::{self, SqlResult as Result};
 use crate::pg::json::Jsonb;
-use crate::pg::trigger::{RowChange, TriggerRow};
+use crate::pg::trigger::{self, RowChange, TriggerRow};
 use crate::store::transfer::import::{self, Wish};
 use crate::store::transfer::inbox::{self, Inbox};
 use crate::store::transfer::source::{Listed, Source, Text};
@@ -58,7 +58,7 @@ impl Options<'_> {
 /// id stays), error raises 23505. namespace is where all go; agent_id whose they are that name no agent, in formats of other systems. unknown says
 /// whether unknown fields are refused (refuse) or kept in the metadata (metadata). dry_run only reports. Sensitive memories need
 /// confirm_sensitive. Lines of another project are refused, unless project_id is given: then all go there. The report: format,
-/// lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, dry_run.
+/// lines, imported, updated, skipped_existing, identical, skipped (what was no memory, by kind), votes, sensitive, redacted (by content policies), dry_run.
 /// Recorded as an event. Needs the admin privilege. Errors name the line: 22P02 what cannot be read, 22023 bad values, 54000 over a
 /// limit; 23505, 42501, 55000.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -148,16 +148,22 @@ fn memory_import_inbox(
     };
     let call = options.begin()?;
     let inbox = Inbox::of(&call);
-    let report = options.run(&call, &inbox)?;
+    let report = options.run(&call, &inbox).map_err(|error| {
+        error.also("Lines that were committed to the inbox are still there; DELETE FROM memory_import_inbox throws them away.")
+    })?;
     if !options.is_dry_run() {
         inbox.clear()?;
     }
     Ok(report)
 }
 
-/// Trigger of the view memory_import_inbox: takes in a line for the role that brings it.
+/// Triggers of the view memory_import_inbox: one refuses who may not bring lines, the other takes in a line.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_import_line(call: FunctionCallInfo) -> Result<Option<TriggerRow>> {
+    if let Some(view) = trigger::before_insert_statement(call) {
+        inbox::refuse_strangers(view)?;
+        return Ok(Some(trigger::nothing()));
+    }
     let change = RowChange::of(call, false)?;
     inbox::bring(&change)?;
     Ok(change.finish())

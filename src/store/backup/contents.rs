@@ -2,7 +2,7 @@
 
 use memory_core::container::{Column, Section};
 
-use crate::pg::spi::{Planning, Session};
+use crate::pg::spi::{Arg, Session};
 use crate::store::Store;
 
 /// Whose rows a table has.
@@ -32,7 +32,6 @@ pub enum Merge {
         number: &'static str,
         like: &'static [&'static str],
     },
-    Seals,
     Grants,
 }
 
@@ -50,13 +49,10 @@ pub struct Table {
 const ALL: &str = "true";
 const OF_OPEN_MEMORY: &str = "NOT EXISTS (SELECT FROM @s@.memories k WHERE k.id = t.memory_id AND k.project_id = t.project_id AND k.is_sensitive)";
 const OPEN_VERSION: &str = "NOT t.is_sensitive AND NOT EXISTS (SELECT FROM @s@.memories k WHERE k.id = t.memory_id AND k.project_id = t.project_id AND k.is_sensitive)";
-/// A seal over versions is worth nothing where some of them are left out, and its leaves are hashes of what was left out.
-const OPEN_SEAL: &str = "(t.kind = 'event' OR NOT EXISTS (
-    SELECT FROM @s@.memory_history h LEFT JOIN @s@.memories k ON k.id = h.memory_id AND k.project_id = h.project_id
-    WHERE h.is_sensitive OR k.is_sensitive))";
 
-/// Every table that holds something worth keeping. Left out are embedding_cache, which fills again, memory_import_inbox, whose
-/// lines are on their way, and memory_migrations, which tells how the store came to be here.
+/// Every table that holds something worth keeping. Left out are embedding_cache, which fills again, memory_import_lines, which
+/// are on their way, memory_migrations, which tells how the store came to be here, and memory_audit_seals: they vouch for the
+/// rows of one store in their places, and whoever has a backup's key could make any.
 pub const TABLES: &[Table] = &[
     table("memory_models", Extent::Always, ALL, Merge::Models),
     table(
@@ -151,7 +147,6 @@ pub const TABLES: &[Table] = &[
             like: &["occurred_at", "event", "project_id"],
         },
     ),
-    audit("memory_audit_seals", Extent::Store, OPEN_SEAL, Merge::Seals),
     audit(
         "memory_maintenance_runs",
         Extent::Store,
@@ -206,11 +201,9 @@ pub fn columns(session: &Session, store: &Store, table: &str) -> Vec<Stored> {
                FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
                WHERE c.relnamespace = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                ORDER BY a.attnum";
-    let args = [
-        crate::pg::spi::Arg::oid(store.identity.schema_oid),
-        table.into(),
-    ];
-    let rows = session.read(sql, Planning::Generic, &args);
+    let args = [Arg::oid(store.identity.schema_oid), table.into()];
+    // Not by the calling statement's snapshot: the store may have been made since.
+    let rows = session.once_with(sql, &args);
     (0..rows.len())
         .map(|row| Stored {
             name: rows.required(row, 1),

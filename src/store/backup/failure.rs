@@ -16,9 +16,9 @@ pub fn of(error: ContainerError, shown: &str) -> Error {
     let message = error.to_string();
     match error {
         ContainerError::Damaged => Error::damaged(message),
-        ContainerError::Empty
-        | ContainerError::NotABackup
-        | ContainerError::Truncated { .. } => Error::damaged(format!("{shown:?} {message}")),
+        ContainerError::Empty | ContainerError::NotABackup | ContainerError::Truncated { .. } => {
+            Error::damaged(format!("{shown:?} {message}"))
+        }
         ContainerError::UnsupportedVersion { .. } => {
             Error::state(format!("backup {shown:?} {message}"))
                 .hint("Install the version of memory_ext that it was made with, or a later one.")
@@ -26,13 +26,9 @@ pub fn of(error: ContainerError, shown: &str) -> Error {
         ContainerError::KdfCost(_) | ContainerError::LineTooLong { .. } => {
             Error::limit(format!("backup {shown:?} {message}"))
         }
-        ContainerError::SecretKind { .. } => {
-            Error::argument(format!("backup {shown:?} {message}"))
-        }
+        ContainerError::SecretKind { .. } => Error::argument(format!("backup {shown:?} {message}")),
         ContainerError::Io(error) => files::failure("read or write backup", shown, &error),
-        ContainerError::Header(_) => {
-            Error::limit(format!("backup {shown:?}: {message}"))
-        }
+        ContainerError::Header(_) => Error::limit(format!("backup {shown:?}: {message}")),
         ContainerError::Order(_) => Error::coded(
             PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
             format!("backup {shown:?}: {message}"),

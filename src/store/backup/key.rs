@@ -51,10 +51,10 @@ impl Given<'_> {
 fn configured() -> Result<Secret> {
     const SETTING: &str = "memory_ext.backup_key_file";
     let Some(path) = guc::backup_key_file() else {
-        return Err(
-            Error::argument(format!("no key: key_file, passphrase and {SETTING} are empty"))
-                .hint(HOW_TO),
-        );
+        return Err(Error::argument(format!(
+            "no key: key_file, passphrase and {SETTING} are empty"
+        ))
+        .hint(HOW_TO));
     };
     // The setting's value is the superuser's business: no message shows the path.
     let content = files::read_configured(SETTING, &path, MAX_BYTES)?;

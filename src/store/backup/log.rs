@@ -40,94 +40,108 @@ pub fn merge(
 ) {
     let name = staged.table.name;
     let (stage, table) = (format!("@staged@{name}"), format!("@s@.{name}"));
-    let tally = outcome.tally(name);
-    if merge.plan.clean && staged.present && !staged.table.is_audit {
-        let which = format!(
-            "{table} t WHERE {} AND {}",
-            merge.reach(staged.table),
-            unlike(staged, number, like, "t", &stage, "s")
-        );
-        tally.removed += merge.change(
-            &format!("DELETE FROM {which}"),
-            &format!("SELECT count(*) FROM {which}"),
-        );
-    }
     if staged.rows == 0 {
         return;
     }
+    let tally = outcome.tally(name);
     let missing = unlike(staged, number, like, "s", &table, "t");
     if merge.plan.dry_run {
         tally.inserted = merge.count(&format!("SELECT count(*) FROM {stage} s WHERE {missing}"));
         return;
     }
-    let sequence = format!(
-        "pg_get_serial_sequence({}, '{number}')::regclass",
+    let sequence = merge.text(&format!(
+        "SELECT pg_get_serial_sequence({}, '{number}')",
         system::quoted_literal(&merge.sql(&table))
-    );
-    // Behind every number that is taken or brought: what is numbered anew then meets no other.
-    merge.run(&format!(
-        "SELECT setval({sequence}, greatest((SELECT max({number}) FROM {stage}), (SELECT max({number}) FROM {table}), pg_sequence_last_value({sequence})))"
     ));
+    let taken = merge.count(&format!(
+        "SELECT greatest((SELECT coalesce(max({number}), 0) FROM {table}), (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}))"
+    ));
+    // The admin of a project brings no numbers of his own making: with the highest there is, nobody's next entry would have one.
+    let limit = match merge.plan.trusted {
+        true => merge.count(&format!(
+            "SELECT greatest({taken}, (SELECT max({number}) FROM {stage}))"
+        )),
+        false => taken,
+    };
+    // Behind every number that is taken or kept: what is numbered anew then meets no other. Not by setval(), which no rollback
+    // takes back.
+    merge.run(&format!(
+        "ALTER SEQUENCE {sequence} RESTART WITH {}",
+        limit.saturating_add(1)
+    ));
+    // Among sealed entries there is no place for one that was not sealed with them.
+    let sealed = sealed(name).map_or(0, |sealed| {
+        merge.count(&format!(
+            "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE sealed_table = '{sealed}'"
+        ))
+    });
     let rest = unnumbered(staged, number);
     tally.inserted = merge.run(&format!(
         "INSERT INTO {table} ({number}, {}) OVERRIDING SYSTEM VALUE
-         SELECT CASE WHEN n.taken IS NULL THEN s.{number} ELSE nextval({sequence}) END, {}
+         SELECT CASE WHEN n.taken IS NULL AND s.{number} > {sealed} AND s.{number} <= {limit} THEN s.{number} ELSE nextval({}) END, {}
          FROM {stage} s LEFT JOIN (SELECT DISTINCT {number} AS taken FROM {table}) n ON n.taken = s.{number}
-         WHERE {missing}",
+         WHERE {missing} ORDER BY s.{number}",
         contents::list(&rest, ""),
+        system::quoted_literal(&sequence),
         contents::list(&rest, "s.")
     ));
 }
 
-/// What is sealed, by the kind of the seal: the log and its number.
-const SEALED: [(&str, &str, &str); 2] = [
-    ("event", "memory_events", "event_id"),
-    ("history", "memory_history", "history_id"),
-];
-
-/// Seals are good where they are the continuation of the store's own, and the log up to them is the backup's.
-pub fn seals(merge: &Merge<'_>, staged: &Staged, outcome: &mut Outcome) {
-    if staged.rows == 0 {
+/// Removes the entries that are not in the backup.
+pub fn clean(
+    merge: &Merge<'_>,
+    staged: &Staged,
+    number: &str,
+    like: &[&str],
+    outcome: &mut Outcome,
+) {
+    if staged.table.is_audit {
         return;
     }
-    let columns = contents::list(&staged.columns, "");
-    for (kind, log, number) in SEALED {
-        let Some(entries) = merge.stages.of(log) else {
-            continue;
-        };
-        let missing = format!(
-            "FROM @staged@memory_audit_seals s WHERE s.kind = '{kind}' AND NOT EXISTS (
-                 SELECT FROM @s@.memory_audit_seals t WHERE t.kind = s.kind AND t.number = s.number)"
-        );
-        if merge.count(&format!("SELECT count(*) {missing}")) == 0 {
-            continue;
-        }
-        let sealed_up_to =
-            format!("(SELECT max(s.last_id) FROM @staged@memory_audit_seals s WHERE s.kind = '{kind}')");
-        let continues = merge.holds(&format!(
-            "SELECT NOT EXISTS (
-                 SELECT FROM @s@.memory_audit_seals t WHERE t.kind = '{kind}' AND NOT EXISTS (
-                     SELECT FROM @staged@memory_audit_seals s WHERE s.kind = t.kind AND s.number = t.number AND {}))
-             AND NOT EXISTS (
-                 SELECT FROM @s@.{log} t WHERE t.{number} <= {}
-                     AND NOT EXISTS (SELECT FROM @staged@{log} s WHERE s.{number} = t.{number} AND {}))",
-            alike(&staged.columns, "t", "s"),
-            sealed_up_to,
-            alike(&entries.columns, "t", "s"),
-        ));
-        if !continues {
-            outcome.left_out.push((
-                "memory_audit_seals",
-                "the store's audit trail is not the one that they seal",
-            ));
-            continue;
-        }
-        outcome.tally("memory_audit_seals").inserted += merge.change(
-            &format!(
-                "INSERT INTO @s@.memory_audit_seals ({columns}) SELECT {} {missing}",
-                contents::list(&staged.columns, "s.")
-            ),
-            &format!("SELECT count(*) {missing}"),
-        );
+    let name = staged.table.name;
+    let which = format!(
+        "FROM @s@.{name} t WHERE {} AND {}",
+        merge.reach(staged.table),
+        unlike(staged, number, like, "t", &format!("@staged@{name}"), "s")
+    );
+    remove(merge, staged, &which, &which, "t", outcome);
+}
+
+/// What seals call a log.
+fn sealed(log: &str) -> Option<&'static str> {
+    match log {
+        "memory_events" => Some("events"),
+        "memory_history" => Some("history"),
+        _ => None,
     }
+}
+
+/// Removes the entries `alias` of a log that `counted` names (`deleted` says the same after DELETE). Which sealed versions went
+/// is noted, for the event that lets the seals' check know.
+pub fn remove(
+    merge: &Merge<'_>,
+    staged: &Staged,
+    deleted: &str,
+    counted: &str,
+    alias: &str,
+    outcome: &mut Outcome,
+) {
+    let name = staged.table.name;
+    if merge.plan.dry_run {
+        outcome.tally(name).removed += merge.count(&format!("SELECT count(*) {counted}"));
+        return;
+    }
+    if name != "memory_history" {
+        outcome.tally(name).removed += merge.run(&format!("DELETE {deleted}"));
+        return;
+    }
+    let (removed, ranges) = merge.removal(&format!(
+        "WITH gone AS (DELETE {deleted} RETURNING {alias}.history_id AS id),
+              numbered AS (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM gone
+                           WHERE id <= (SELECT max(last_id) FROM @s@.memory_audit_seals WHERE sealed_table = 'history')),
+              ranges AS (SELECT min(id) AS first, max(id) AS last FROM numbered GROUP BY run)
+         SELECT (SELECT count(*) FROM gone), coalesce((SELECT jsonb_agg(jsonb_build_array(first, last) ORDER BY first) FROM ranges), '[]')::text"
+    ));
+    outcome.tally(name).removed += removed;
+    outcome.erased.extend(ranges);
 }

@@ -49,7 +49,10 @@ pub fn prepare(merge: &Merge<'_>, outcome: &mut Outcome) -> Result<()> {
 
 /// The memories `t` that are not in the backup and are there after it all the same.
 fn stays(merge: &Merge<'_>) -> String {
-    let unstaged = format!("NOT EXISTS (SELECT FROM @staged@memories o WHERE {})", SAME.replace("s.", "o."));
+    let unstaged = format!(
+        "NOT EXISTS (SELECT FROM @staged@memories o WHERE {})",
+        SAME.replace("s.", "o.")
+    );
     match (merge.plan.clean, merge.plan.without_sensitive) {
         (true, true) => format!("{unstaged} AND t.is_sensitive"),
         (true, false) => "false".to_owned(),
@@ -111,10 +114,13 @@ pub fn merge(merge: &Merge<'_>, outcome: &mut Outcome) {
             "UPDATE @s@.memories t SET {} FROM @staged@memories s WHERE {SAME} AND {differs}",
             settings.join(", ")
         ),
-        &format!("SELECT count(*) FROM @s@.memories t JOIN @staged@memories s ON {SAME} WHERE {differs}"),
+        &format!(
+            "SELECT count(*) FROM @s@.memories t JOIN @staged@memories s ON {SAME} WHERE {differs}"
+        ),
     );
-    let missing =
-        format!("FROM @staged@memories s WHERE NOT EXISTS (SELECT FROM @s@.memories t WHERE {SAME})");
+    let missing = format!(
+        "FROM @staged@memories s WHERE NOT EXISTS (SELECT FROM @s@.memories t WHERE {SAME})"
+    );
     tally.inserted = merge.change(
         &format!(
             "INSERT INTO @s@.memories ({}) SELECT {} {missing}",
@@ -128,7 +134,10 @@ pub fn merge(merge: &Merge<'_>, outcome: &mut Outcome) {
 /// Frees the keys and contents that the backup's memories have, whoever has them now: for a moment where that one is in the
 /// backup itself, else for good. How many memories made since became tombstones.
 fn make_way(merge: &Merge<'_>) -> u64 {
-    let unstaged = format!("NOT EXISTS (SELECT FROM @staged@memories o WHERE {})", SAME.replace("s.", "o."));
+    let unstaged = format!(
+        "NOT EXISTS (SELECT FROM @staged@memories o WHERE {})",
+        SAME.replace("s.", "o.")
+    );
     // In a clean restore the others are gone, or, in a dry one, will be.
     let displaced = match merge.plan.clean {
         true => 0,
@@ -151,6 +160,10 @@ fn make_way(merge: &Merge<'_>) -> u64 {
 /// A memory that comes back comes with its versions: those that ended after the one in the backup began would be its past and
 /// its present at once.
 fn remove_later_versions(merge: &Merge<'_>, outcome: &mut Outcome) {
+    // A clean restore has removed all that are not in the backup.
+    if merge.plan.clean {
+        return;
+    }
     let Some(staged) = merge.stages.of("memory_history") else {
         return;
     };
@@ -165,9 +178,13 @@ fn remove_later_versions(merge: &Merge<'_>, outcome: &mut Outcome) {
     let which = format!(
         "h.memory_id = s.id AND h.project_id = s.project_id AND h.valid_to > s.updated_at{kept}"
     );
-    outcome.tally("memory_history").removed += merge.change(
-        &format!("DELETE FROM @s@.memory_history h USING @staged@memories s WHERE {which} AND {unstaged}"),
-        &format!("SELECT count(*) FROM @s@.memory_history h JOIN @staged@memories s ON {which} WHERE {unstaged}"),
+    super::log::remove(
+        merge,
+        staged,
+        &format!("FROM @s@.memory_history h USING @staged@memories s WHERE {which} AND {unstaged}"),
+        &format!("FROM @s@.memory_history h JOIN @staged@memories s ON {which} WHERE {unstaged}"),
+        "h",
+        outcome,
     );
 }
 

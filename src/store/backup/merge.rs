@@ -26,6 +26,8 @@ pub struct Plan<'a> {
     pub dry_run: bool,
     /// The store was made for this restore.
     pub created: bool,
+    /// The caller may do all with the store; else a backup could be of his own making, to reach what is not his.
+    pub trusted: bool,
 }
 
 /// What happened to a table, or would.
@@ -48,6 +50,8 @@ pub struct Outcome {
     /// Memories that come back without their key or as the duplicate they are, because a living one has their place.
     pub yielded: u64,
     pub left_out: Vec<(&'static str, &'static str)>,
+    /// The sealed versions that went, as pairs of the first and the last number.
+    pub erased: Vec<Value>,
 }
 
 impl Outcome {
@@ -115,6 +119,14 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
         let _restoring = call.restoring();
         memories::prepare(&merge, &mut outcome)?;
         votes::prepare(&merge);
+        // What belongs to a memory first: else that takes it along, uncounted.
+        for staged in stages
+            .tables
+            .iter()
+            .filter(|staged| staged.present && plan.clean)
+        {
+            merge.clean(staged, &mut outcome);
+        }
         let index = memories::without_vector_index(&merge);
         memories::merge(&merge, &mut outcome);
         index.build();
@@ -132,7 +144,6 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
                     merge.rows(staged, keys, &mut outcome);
                 }
                 Way::Log { number, like } => log::merge(&merge, staged, number, like, &mut outcome),
-                Way::Seals => log::seals(&merge, staged, &mut outcome),
                 Way::Grants => merge.grants(staged, &mut outcome),
             }
         }
@@ -145,7 +156,11 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
 
 impl Merge<'_> {
     pub fn sql(&self, template: &str) -> String {
-        let sql = self.call.store.sql(template).replace("@staged@", &self.stages.prefix);
+        let sql = self
+            .call
+            .store
+            .sql(template)
+            .replace("@staged@", &self.stages.prefix);
         match self.plan.project {
             // Last, so that nothing in it is taken for a placeholder.
             Some(project) => sql.replace("@project@", &system::quoted_literal(project)),
@@ -160,12 +175,32 @@ impl Merge<'_> {
 
     /// A number that a query gives.
     pub fn count(&self, template: &str) -> u64 {
-        let count: i64 = self.session.once_with(&self.sql(template), &[]).required(0, 1);
+        let count: i64 = self
+            .session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1);
         count.unsigned_abs()
     }
 
+    /// A text that a query gives.
+    pub fn text(&self, template: &str) -> String {
+        self.session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1)
+    }
+
     pub fn holds(&self, template: &str) -> bool {
-        self.session.once_with(&self.sql(template), &[]).required(0, 1)
+        self.session
+            .once_with(&self.sql(template), &[])
+            .required(0, 1)
+    }
+
+    /// Runs a statement that removes: how many rows, and a list of them.
+    pub fn removal(&self, template: &str) -> (u64, Vec<Value>) {
+        let rows = self.session.once_with(&self.sql(template), &[]);
+        let (count, list): (i64, String) = (rows.required(0, 1), rows.required(0, 2));
+        let list = serde_json::from_str(&list).unwrap_or_default();
+        (count.unsigned_abs(), list)
     }
 
     /// Runs the statement, or in a dry run the query that counts what it would change.
@@ -186,6 +221,10 @@ impl Merge<'_> {
 
     /// Nobody else writes until the end of the transaction; who reads is not kept from it.
     fn lock(&self) {
+        // Nobody seals meanwhile, or numbers that come back would be among the sealed. Before the other locks: who seals has this
+        // one, and waits for those who write.
+        let seals = "LOCK TABLE @s@.memory_audit_seals IN SHARE UPDATE EXCLUSIVE MODE";
+        self.session.once(&self.sql(seals));
         // The memories first, as everybody does.
         let mut names = vec!["memories"];
         for staged in &self.stages.tables {
@@ -213,42 +252,57 @@ impl Merge<'_> {
         }
     }
 
+    /// Removes the rows that are not in the backup.
+    fn clean(&self, staged: &Staged, outcome: &mut Outcome) {
+        let keys = match staged.table.merge {
+            Way::Rows { keys } => keys,
+            Way::Log { number, like } => return log::clean(self, staged, number, like, outcome),
+            Way::Models | Way::Memories | Way::Grants => return,
+        };
+        let name = staged.table.name;
+        // A type that a memory has after the restore stays.
+        let unused = match (name, self.plan.without_sensitive) {
+            ("memory_types", false) => UNUSED_TYPE.to_owned(),
+            ("memory_types", true) => format!(
+                "{UNUSED_TYPE} AND NOT EXISTS (SELECT FROM @s@.memories m WHERE m.memory_type = t.memory_type AND m.is_sensitive)"
+            ),
+            _ => "true".to_owned(),
+        };
+        let which = format!(
+            "@s@.{name} t WHERE {} AND {unused} AND NOT EXISTS (SELECT FROM @staged@{name} s WHERE {})",
+            self.reach(staged.table),
+            equal(keys[0], "t", "s")
+        );
+        outcome.tally(name).removed += self.change(
+            &format!("DELETE FROM {which}"),
+            &format!("SELECT count(*) FROM {which}"),
+        );
+    }
+
     /// Replaces the rows that differ, and adds those that are missing.
     fn rows(&self, staged: &Staged, keys: &[&[&str]], outcome: &mut Outcome) {
         let (table, name) = (staged.table, staged.table.name);
         let tally = outcome.tally(name);
+        // Whatever id a row of the backup has: another project's row is not replaced.
+        let mine = match table.extent {
+            Extent::Project => self.in_scope("t"),
+            Extent::Store | Extent::Always => "true".to_owned(),
+        };
         let primary = equal(keys[0], "t", "s");
-        if self.plan.clean && staged.present {
-            // A type that a memory still has stays.
-            let unused = match name {
-                "memory_types" => {
-                    "NOT EXISTS (SELECT FROM @s@.memories m WHERE m.memory_type = t.memory_type)"
-                }
-                _ => "true",
-            };
-            let which = format!(
-                "@s@.{name} t WHERE {} AND {unused} AND NOT EXISTS (SELECT FROM @staged@{name} s WHERE {primary})",
-                self.reach(table)
-            );
-            tally.removed += self.change(
-                &format!("DELETE FROM {which}"),
-                &format!("SELECT count(*) FROM {which}"),
-            );
-        }
         let differs = differs(&staged.columns, "t", "s");
         tally.updated = self.change(
-            &format!("DELETE FROM @s@.{name} t USING @staged@{name} s WHERE {primary} AND {differs}"),
-            &format!("SELECT count(*) FROM @s@.{name} t JOIN @staged@{name} s ON {primary} WHERE {differs}"),
+            &format!("DELETE FROM @s@.{name} t USING @staged@{name} s WHERE {primary} AND {differs} AND {mine}"),
+            &format!("SELECT count(*) FROM @s@.{name} t JOIN @staged@{name} s ON {primary} WHERE {differs} AND {mine}"),
         );
         for key in &keys[1..] {
             let key = equal(key, "t", "s");
             tally.removed += self.change(
-                &format!("DELETE FROM @s@.{name} t USING @staged@{name} s WHERE {key} AND {differs}"),
-                &format!("SELECT count(*) FROM @s@.{name} t JOIN @staged@{name} s ON {key} WHERE NOT ({primary})"),
+                &format!("DELETE FROM @s@.{name} t USING @staged@{name} s WHERE {key} AND {differs} AND {mine}"),
+                &format!("SELECT count(*) FROM @s@.{name} t JOIN @staged@{name} s ON {key} WHERE NOT ({primary}) AND {mine}"),
             );
         }
         let missing = format!(
-            "FROM @staged@{name} s WHERE NOT EXISTS (SELECT FROM @s@.{name} t WHERE {primary})"
+            "FROM @staged@{name} s WHERE NOT EXISTS (SELECT FROM @s@.{name} t WHERE {primary} AND {mine})"
         );
         let columns = contents::list(&staged.columns, "");
         let values = contents::list(&staged.columns, "s.");
@@ -309,6 +363,9 @@ impl Merge<'_> {
     }
 }
 
+const UNUSED_TYPE: &str =
+    "NOT EXISTS (SELECT FROM @staged@memories m WHERE m.memory_type = t.memory_type)";
+
 /// Columns that may be null in a unique key that takes nulls for equal.
 const NULLABLE: [&str; 1] = ["task_id"];
 
@@ -331,7 +388,8 @@ pub fn alike(columns: &[Stored], left: &str, right: &str) -> String {
 
 fn compared(columns: &[Stored], left: &str, operator: &str, right: &str) -> String {
     format!(
-        "ROW({}) OPERATOR(pg_catalog.{operator}) ROW({})",
+        // Of two bare rows the parser would compare field by field, and not every type has an operator.
+        "ROW({})::record OPERATOR(pg_catalog.{operator}) ROW({})::record",
         contents::list(columns, &format!("{left}.")),
         contents::list(columns, &format!("{right}."))
     )

@@ -134,9 +134,11 @@ pub fn check(source: &mut dyn Source, secret: &Secret) -> Result<Checked> {
         summary,
         has_manifest: manifest.is_some(),
         manifest: manifest_now.ok_or_else(failure::damaged)?,
-        model: models
-            .and_then(|models| models.active)
-            .ok_or_else(|| Error::state(format!("backup {shown:?} does not say which model its vectors are of")))?,
+        model: models.and_then(|models| models.active).ok_or_else(|| {
+            Error::state(format!(
+                "backup {shown:?} does not say which model its vectors are of"
+            ))
+        })?,
     })
 }
 

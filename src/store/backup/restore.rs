@@ -83,22 +83,35 @@ pub fn run(
         None if wish.dry_run => (None, true),
         None => (Some(create(&checked, wish)?), true),
     };
+    let scope = Scope {
+        project,
+        grants: wish.include_grants,
+    };
     let Some(call) = call else {
         let mut outcome = Outcome::default();
-        for count in &checked.summary.counts {
-            if let Some(table) = super::contents::of_name(&count.table) {
-                let tally = outcome.tally(table.name);
-                (tally.rows, tally.inserted) = (count.rows, count.rows);
+        for (table, rows) in stage::count(source, secret, &scope)? {
+            let tally = outcome.tally(table.name);
+            tally.rows = rows;
+            if table.merge != super::contents::Merge::Models {
+                tally.inserted = rows;
             }
         }
-        return Ok(report(&checked, source.shown(), project, wish, &outcome, created, started));
+        return Ok(report(
+            &checked,
+            source.shown(),
+            project,
+            wish,
+            &outcome,
+            created,
+            started,
+        ));
     };
     fits(&call.store, &checked, number)?;
     if wish.include_grants && !merge::may_restore_grants(&call) {
-        return Err(Error::denied(
-            "only the owner of the memories may restore grants",
-        )
-        .hint("Leave out include_grants."));
+        return Err(
+            Error::denied("only the owner of the memories may restore grants")
+                .hint("Leave out include_grants."),
+        );
     }
     let plan = Plan {
         project,
@@ -107,10 +120,7 @@ pub fn run(
         clean: wish.clean || created,
         dry_run: wish.dry_run,
         created,
-    };
-    let scope = Scope {
-        project,
-        grants: wish.include_grants,
+        trusted: rights::may_do_all(&call.store, call.access.caller()),
     };
     let outcome = redact::rows_of(&format!("backup {}", header.backup_id), || {
         let stages = stage::fill(&call, source, secret, &checked, &scope, wish.verbose)?;
@@ -129,7 +139,15 @@ pub fn run(
     if !wish.dry_run {
         record(&call, &checked, project, wish, &outcome);
     }
-    Ok(report(&checked, source.shown(), project, wish, &outcome, created, started))
+    Ok(report(
+        &checked,
+        source.shown(),
+        project,
+        wish,
+        &outcome,
+        created,
+        started,
+    ))
 }
 
 /// The project whose rows come back: the one that is asked for, or the backup's.
@@ -194,7 +212,7 @@ fn record(
         header.created_at,
         project.map_or_else(String::new, |project| format!(", project {project:?}")),
     ));
-    let payload = json!({
+    let mut payload = json!({
         "backup_id": header.backup_id,
         "created_at": header.created_at,
         "project": project,
@@ -202,7 +220,12 @@ fn record(
         "clean": wish.clean,
         "tables": outcome.report(),
     });
-    call.sql(|session| events::record(call, session, "restore", None, &payload));
+    if outcome.erased.is_empty() {
+        return call.sql(|session| events::record(call, session, "restore", None, &payload));
+    }
+    // The receipt of what was sealed and is gone: written whatever memory_ext.audit says.
+    payload["history_ids"] = outcome.erased.as_slice().into();
+    call.sql(|session| events::insert(call, session, "restore", None, &payload));
 }
 
 fn report(

@@ -38,7 +38,9 @@ pub fn begin_on(
             "role {:?} may not {operation} memories of every project",
             system::role_name(caller)
         ))
-        .hint("Name a project_id whose admin it is, or ask for memory_grant(role, '*', 'admin')."));
+        .hint(
+            "Name a project_id whose admin it is, or ask for memory_grant(role, '*', 'admin').",
+        ));
     }
     Call::begin_on(
         store,
@@ -78,10 +80,10 @@ pub fn refuse_strangers() -> Result<()> {
 pub fn refuse_unconfirmed(confirmed: bool, doing: &str) -> Result<()> {
     match confirmed {
         true => Ok(()),
-        false => Err(Error::argument(format!(
-            "{doing} sensitive memories needs a confirmation"
-        ))
-        .hint("If that is meant, say confirm_sensitive => true.")),
+        false => Err(
+            Error::argument(format!("{doing} sensitive memories needs a confirmation"))
+                .hint("If that is meant, say confirm_sensitive => true."),
+        ),
     }
 }
 

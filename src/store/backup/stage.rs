@@ -19,6 +19,72 @@ pub struct Scope<'a> {
     pub grants: bool,
 }
 
+impl Scope<'_> {
+    /// Why a table does not come back.
+    fn leaves_out(&self, table: &Table, audit: bool) -> Option<&'static str> {
+        match table {
+            _ if table.extent == Extent::Store && self.project.is_some() => {
+                Some("it belongs to the whole store")
+            }
+            _ if table.merge == Merge::Grants && !self.grants => Some("include_grants is false"),
+            _ if table.is_audit && !audit => Some("the audit trail is for admins of every project"),
+            _ => None,
+        }
+    }
+}
+
+/// The rows of a verified backup that would come back where there is no store yet.
+pub fn count(
+    source: &mut dyn Source,
+    secret: &Secret,
+    scope: &Scope<'_>,
+) -> Result<Vec<(&'static Table, u64)>> {
+    let shown = source.shown().to_owned();
+    let mut reader =
+        Reader::open(source.reader()?, secret).map_err(|error| failure::of(error, &shown))?;
+    let mut counts = Vec::new();
+    // The table that is counted, and the field that says whose a row is.
+    let mut current: Option<(Option<(usize, &str)>, u64)> = None;
+    loop {
+        let event = reader
+            .next_event()
+            .map_err(|error| failure::of(error, &shown))?;
+        match event {
+            Event::SectionStart(section) => {
+                let table = known(section)?;
+                let project = scope.project.filter(|_| table.extent == Extent::Project);
+                let place = section
+                    .columns
+                    .iter()
+                    .position(|column| column.name == "project_id");
+                let of_project = match project {
+                    Some(project) => Some((place.ok_or_else(failure::damaged)?, project)),
+                    None => None,
+                };
+                current = match scope.leaves_out(table, true) {
+                    Some(_) => None,
+                    None => Some((of_project, 0)),
+                };
+            }
+            Event::Rows(lines) => {
+                if let Some((of_project, rows)) = &mut current {
+                    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                        *rows += u64::from(is_of(line, *of_project)?);
+                    }
+                }
+            }
+            Event::SectionEnd(count) => {
+                if let (Some((_, rows)), Some(table)) =
+                    (current.take(), contents::of_name(&count.table))
+                {
+                    counts.push((table, rows));
+                }
+            }
+            Event::End(_) => return Ok(counts),
+        }
+    }
+}
+
 /// A table's rows.
 pub struct Staged {
     pub table: &'static Table,
@@ -63,24 +129,14 @@ pub fn fill(
             Event::SectionStart(section) => {
                 let section = section.clone();
                 let table = known(&section)?;
-                let reason = match table {
-                    _ if table.extent == Extent::Store && scope.project.is_some() => {
-                        Some("it belongs to the whole store")
-                    }
-                    _ if table.merge == Merge::Grants && !scope.grants => {
-                        Some("include_grants is false")
-                    }
-                    _ if table.is_audit && !audit => {
-                        Some("the audit trail is for admins of every project")
-                    }
-                    _ => None,
-                };
+                let reason = scope.leaves_out(table, audit);
                 let (staged, rows) = match reason {
                     Some(_) => (None, skip(&mut reader, &shown)?),
                     None => {
                         let staged = stages.create(call, table, Some(&section))?;
                         let project = scope.project.filter(|_| table.extent == Extent::Project);
-                        let rows = load(call, &stages.prefix, &staged, project, &mut reader, &shown)?;
+                        let rows =
+                            load(call, &stages.prefix, &staged, project, &mut reader, &shown)?;
                         (Some(staged), rows)
                     }
                 };
@@ -90,7 +146,9 @@ pub fn fill(
                 if verbose {
                     match reason {
                         None => system::notice(&format!("{}: {rows} rows read", table.name)),
-                        Some(reason) => system::notice(&format!("{}: left out, {reason}", table.name)),
+                        Some(reason) => {
+                            system::notice(&format!("{}: left out, {reason}", table.name))
+                        }
                     }
                 }
                 stages
@@ -129,7 +187,12 @@ impl Stages {
     }
 
     /// Makes a table for a section's columns, or for all that the store's table has.
-    fn create(&self, call: &Call, table: &'static Table, section: Option<&Section>) -> Result<Staged> {
+    fn create(
+        &self,
+        call: &Call,
+        table: &'static Table,
+        section: Option<&Section>,
+    ) -> Result<Staged> {
         let mut stored = call.sql(|session| contents::columns(session, &call.store, table.name));
         if let Some(section) = section {
             let mut of_section = Vec::with_capacity(section.columns.len());
@@ -191,7 +254,10 @@ type BoxedReader<'s> = Reader<Box<dyn std::io::Read + 's>>;
 /// Passes over a section; how many rows it has.
 fn skip(reader: &mut BoxedReader<'_>, shown: &str) -> Result<u64> {
     loop {
-        match reader.next_event().map_err(|error| failure::of(error, shown))? {
+        match reader
+            .next_event()
+            .map_err(|error| failure::of(error, shown))?
+        {
             Event::Rows(_) => (),
             Event::SectionEnd(count) => return Ok(count.rows),
             Event::SectionStart(_) | Event::End(_) => return Err(failure::damaged()),

@@ -63,8 +63,9 @@ pub fn to_file(
         write(call, wish, secret, std::io::sink(), place.shown())?.1
     } else {
         let file = NewFile::create(place)?;
-        let (file, written) = write(call, wish, secret, file, place.shown())?;
+        // Before the work, which would be in vain if it cannot be made.
         let mut manifest = NewFile::create(&manifest_place)?;
+        let (file, written) = write(call, wish, secret, file, place.shown())?;
         manifest.write_whole(&manifest_json(&written, place.shown())?)?;
         files::publish(file, manifest)?;
         record(call, &written, Some(place.shown()));
@@ -157,7 +158,10 @@ fn lock(call: &Call, session: &Session, tables: &[&Table]) -> Result<()> {
     let sql = "SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
                WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind = 'r' AND c.relfilenode <> pg_relation_filenode(c.oid)";
     let args = [Arg::oid(call.store.identity.schema_oid), names.into()];
-    match session.read(sql, Planning::Generic, &args).get::<String>(0, 1) {
+    match session
+        .read(sql, Planning::Generic, &args)
+        .get::<String>(0, 1)
+    {
         None => Ok(()),
         Some(names) => Err(Error::version_conflict(format!(
             "rewritten while the backup began: {names}"

@@ -12,6 +12,7 @@ mod history;
 mod links;
 mod memories;
 mod sample;
+mod seals;
 mod statistics;
 mod vector;
 
@@ -100,6 +101,7 @@ const LOOKS: &[(&str, Look)] = &[
     (links::CYCLES, links::cycles),
     (statistics::CHECK, statistics::check),
     (btree::CHECK, btree::check),
+    (seals::CHECK, seals::check),
 ];
 
 /// The checks of each memory, all in one pass over them, and those of a sample that the pass has drawn.

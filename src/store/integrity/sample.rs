@@ -132,6 +132,8 @@ const WIDTHS: [u32; 2] = [40, 1000];
 const MOST_SCANNED: u32 = 20_000;
 /// The share that may be missed without anything being wrong: searches promise a recall of 0.98.
 const TOLERATED: f64 = 0.02;
+/// A sample may miss more than its share by chance: this many standard deviations.
+const BY_CHANCE: f64 = 3.0;
 
 /// Looks by the vector index for each of these by its own vector; found is who meets itself, or its equal.
 pub fn reached(call: &Call, session: &Session, sample: &[(String, String)]) -> Reached {
@@ -188,8 +190,9 @@ fn reachable(inspection: &Inspection<'_>, session: &Session, sample: &Sample) ->
         return Finding::skipped(REACHED, "there is no valid vector index");
     }
     let reached = reached(inspection.call, session, sample);
-    let missed = reached.missed.len() as f64;
-    let met = match missed > TOLERATED * reached.searched as f64 {
+    let (missed, searched) = (reached.missed.len() as f64, reached.searched as f64);
+    let chance = BY_CHANCE * (searched * TOLERATED * (1.0 - TOLERATED)).sqrt();
+    let met = match missed > TOLERATED * searched + chance {
         true => reached
             .missed
             .iter()

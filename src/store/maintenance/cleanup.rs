@@ -6,7 +6,8 @@ use crate::pg::guc;
 use crate::pg::spi::{Arg, Session};
 use crate::pg::system;
 use crate::store::access::Call;
-use crate::store::{events, integrity};
+use crate::store::integrity;
+use crate::store::seal::receipt;
 
 /// Leftovers of one kind.
 pub struct Leftover {
@@ -27,7 +28,7 @@ struct Kind {
 /// Finds the leftovers of the whole store, and, unless it is a dry run, removes them.
 pub fn run(call: &Call, dry_run: bool) -> Vec<Leftover> {
     call.sql(|session| {
-        let mut leftovers = Vec::new();
+        let (mut leftovers, mut versions) = (Vec::new(), Vec::new());
         for kind in kinds(call) {
             system::check_for_interrupts();
             let count = |sql: &str| session.write(sql, &kind.args).get(0, 1).unwrap_or(0);
@@ -35,8 +36,11 @@ pub fn run(call: &Call, dry_run: bool) -> Vec<Leftover> {
                 // An unlogged table cannot even be read there.
                 _ if kind.what.starts_with("cached") && system::in_recovery() => (0, 0),
                 Some(remove) if !dry_run => {
-                    let removed = session.write(&remove, &kind.args).len() as i64;
-                    (removed, removed)
+                    let rows = session.write(&remove, &kind.args);
+                    if kind.what == HISTORY {
+                        versions.extend((0..rows.len()).map(|row| rows.required::<i64>(row, 1)));
+                    }
+                    (rows.len() as i64, rows.len() as i64)
                 }
                 _ => (count(&kind.count), 0),
             };
@@ -46,19 +50,20 @@ pub fn run(call: &Call, dry_run: bool) -> Vec<Leftover> {
                 removed,
             });
         }
-        record(call, session, &leftovers);
+        record(call, session, &leftovers, versions);
         leftovers
     })
 }
 
-fn record(call: &Call, session: &Session, leftovers: &[Leftover]) {
+/// `versions` are the numbers of those that were removed.
+fn record(call: &Call, session: &Session, leftovers: &[Leftover], versions: Vec<i64>) {
     let removed: Map<String, Value> = leftovers
         .iter()
         .filter(|leftover| leftover.removed > 0)
         .map(|leftover| (leftover.what.to_owned(), leftover.removed.into()))
         .collect();
     if !removed.is_empty() {
-        events::record(call, session, "cleanup", None, &removed.into());
+        receipt::record(call, session, "cleanup", &removed.into(), versions);
     }
 }
 
@@ -125,6 +130,8 @@ fn kinds(call: &Call) -> Vec<Kind> {
 const DANGLING: &str = "o.superseded_by IS NOT NULL
     AND NOT EXISTS (SELECT FROM @s@.memories m WHERE m.id = o.superseded_by AND m.project_id = o.project_id)";
 
+const HISTORY: &str = "history";
+
 /// Old versions of memories whose row is gone stay, as memory_history() shows them, until memory_expire() would have taken them
 /// along had the row been there: the memory is over its time, or was deleted before memory_ext.tombstone_retention.
 fn history(call: &Call) -> Kind {
@@ -136,12 +143,12 @@ fn history(call: &Call) -> Kind {
              SELECT memory_id, project_id FROM last WHERE expires_at <= now() OR valid_to <= now() - make_interval(days => $1))";
     let of_over = "o.memory_id = over.memory_id AND o.project_id = over.project_id";
     Kind {
-        what: "history",
+        what: HISTORY,
         count: call.store.sql(&format!(
             "{over} SELECT count(*) FROM @s@.memory_history o, over WHERE {of_over}"
         )),
         remove: Some(call.store.sql(&format!(
-            "{over} DELETE FROM @s@.memory_history o USING over WHERE {of_over}"
+            "{over} DELETE FROM @s@.memory_history o USING over WHERE {of_over} RETURNING o.history_id"
         ))),
         args: vec![guc::tombstone_retention().into()],
     }

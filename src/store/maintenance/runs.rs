@@ -8,6 +8,7 @@ use super::{cleanup, progress};
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
+use crate::pg::snapshot;
 use crate::pg::spi::{Planning, Session};
 use crate::pg::subtransaction::{self, Outcome};
 use crate::store::access::Call;
@@ -102,7 +103,10 @@ pub fn run(call: &Call, operations: &[Operation], full: bool, dry_run: bool) -> 
     let (mut reports, mut found, mut resolved, mut failed) = (Vec::new(), 0, 0, 0);
     for &operation in operations {
         let started_at = clock(call);
-        let outcome = subtransaction::attempt_any(|| carry_out(call, operation, dry_run));
+        let outcome = subtransaction::attempt_any(|| {
+            // The checks see what the operations before them have done.
+            snapshot::fresh(|| carry_out(call, operation, dry_run))
+        });
         let report = match outcome {
             Outcome::Done(report) => report,
             Outcome::Failed { sqlstate, message } => Report {

@@ -158,60 +158,60 @@ pub fn distinct(items: Vec<Item>, policy: OnConflict, tally: &mut Tally) -> Resu
                 OnConflict::Error => {
                     return Err(item.refuse_same_id(&format!(" in {}", earlier.where_it_stands())));
                 }
-                // The later line counts.
-                OnConflict::Update => {
-                    tally.updated += 1;
-                    if let Some(key) = earlier.held_key() {
-                        keys.remove(&(key.0.to_owned(), key.1.to_owned()));
-                    }
-                    if let Some(hash) = earlier.held_hash() {
-                        hashes.remove(&hash);
-                    }
-                }
+                OnConflict::Update => {}
             }
         }
-        let elsewhere =
-            |place: usize| same_id != Some(place);
+        let key = item.held_key().map(owned);
         let equal = item
             .held_hash()
             .and_then(|hash| hashes.get(&hash).copied())
-            .filter(|place| elsewhere(*place));
-        if let Some(earlier) = equal.and_then(|place| kept[place].as_ref()) {
-            if policy == OnConflict::Error {
-                let other = format!(" in {}", earlier.where_it_stands());
-                return Err(item.refuse_equal(earlier.id(), &other));
-            }
-            tally.skipped_existing += 1;
-            continue;
-        }
-        let key = item
-            .held_key()
-            .map(|(namespace, key)| (namespace.to_owned(), key.to_owned()));
+            .filter(|place| same_id != Some(*place));
         let holder = key
             .as_ref()
             .and_then(|key| keys.get(key).copied())
-            .filter(|place| elsewhere(*place));
-        if let Some(place) = holder
-            && let Some(earlier) = kept[place].as_ref()
-        {
-            match policy {
-                OnConflict::Error => {
-                    let other = format!(" in {}", earlier.where_it_stands());
-                    return Err(item.refuse_key(earlier.id(), &other));
-                }
-                OnConflict::Update if item.is_live => {
-                    // It would be deleted at once.
-                    tally.skipped_existing += 1;
-                    ids.remove(earlier.id());
-                    kept[place] = None;
-                }
-                OnConflict::Skip | OnConflict::Update => {
-                    tally.skipped_existing += 1;
-                    continue;
-                }
+            .filter(|place| same_id != Some(*place));
+        let replaces = policy == OnConflict::Update;
+        // What is in the way gives way where it would in the store, and is gone at once.
+        let mut gone = Vec::new();
+        let mut is_kept_out = false;
+        for (found, replaces, is_key) in [(equal, false, false), (holder, replaces, true)] {
+            let Some((place, earlier)) =
+                found.and_then(|place| Some((place, kept[place].as_ref()?)))
+            else {
+                continue;
+            };
+            if item.is_live && (!earlier.is_live || replaces) {
+                gone.push(place);
+                continue;
+            }
+            if policy == OnConflict::Error {
+                let other = format!(" in {}", earlier.where_it_stands());
+                return Err(match is_key {
+                    true => item.refuse_key(earlier.id(), &other),
+                    false => item.refuse_equal(earlier.id(), &other),
+                });
+            }
+            is_kept_out = true;
+        }
+        if is_kept_out {
+            tally.skipped_existing += 1;
+            continue;
+        }
+        // Of an id that comes twice the later line counts.
+        for earlier in gone.iter().chain(&same_id).filter_map(|place| kept[*place].take()) {
+            match earlier.id() == item.id() {
+                true => tally.updated += 1,
+                false => tally.skipped_existing += 1,
+            }
+            ids.remove(earlier.id());
+            if let Some(key) = earlier.held_key() {
+                keys.remove(&owned(key));
+            }
+            if let Some(hash) = earlier.held_hash() {
+                hashes.remove(&hash);
             }
         }
-        let place = same_id.unwrap_or(kept.len());
+        let place = kept.len();
         if let Some(key) = key {
             keys.insert(key, place);
         }
@@ -219,10 +219,11 @@ pub fn distinct(items: Vec<Item>, policy: OnConflict, tally: &mut Tally) -> Resu
             hashes.insert(hash, place);
         }
         ids.insert(item.id().to_owned(), place);
-        match kept.get_mut(place) {
-            Some(kept) => *kept = Some(item),
-            None => kept.push(Some(item)),
-        }
+        kept.push(Some(item));
     }
     Ok(kept.into_iter().flatten().collect())
+}
+
+pub fn owned((namespace, key): (&str, &str)) -> (String, String) {
+    (namespace.to_owned(), key.to_owned())
 }

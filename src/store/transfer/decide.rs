@@ -14,7 +14,9 @@ use crate::store::access::Call;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Insert,
-    Update { renewed: bool },
+    Update {
+        renewed: bool,
+    },
     /// It is there already, or what is there stays.
     Nothing,
 }
@@ -72,9 +74,9 @@ pub fn decide(
     for (place, fate) in wanted {
         let item = &items[place];
         let by_content = item.held_hash().and_then(|hash| contents.get(&hash));
-        let by_key = item.held_key().and_then(|(namespace, key)| {
-            keys.get(&(namespace.to_owned(), key.to_owned()))
-        });
+        let by_key = item
+            .held_key()
+            .and_then(|(namespace, key)| keys.get(&(namespace.to_owned(), key.to_owned())));
         let taken = imagined.is_some_and(|imagined| imagined.has_content(item))
             || stays(item, by_content, false);
         if taken {

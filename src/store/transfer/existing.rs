@@ -88,15 +88,20 @@ fn differences(call: &Call, session: &Session, items: &[&Item]) -> HashMap<Strin
                 OR (i.deprecated_by IS NOT NULL AND m.deprecated_by IS DISTINCT FROM i.deprecated_by)
                 OR m.source_trajectory_id IS DISTINCT FROM i.source_trajectory_id
                 OR ({counted} AND (m.bullet_helpful <> i.bullet_helpful OR m.bullet_harmful <> i.bullet_harmful))
+                OR (i.flags IS NOT NULL AND m.content_flags IS DISTINCT FROM {flags})
                 OR (m.key IS NULL AND i.key IS NULL AND (m.dedupe_hash IS NULL) <> (i.dedupe_hash IS NULL))
                 OR (i.embedding IS NOT NULL AND NOT coalesce(m.embedding OPERATOR(@v@.=) i.embedding AND m.embedded_hash = i.embedded_hash, false))
          FROM {items} JOIN @s@.memories m ON m.id = i.id AND m.project_id = i.project_id",
         metadata = write::METADATA,
         shared = write::SHARED,
         counted = write::COUNTED,
+        flags = write::FLAGS,
         items = columns::unnested(),
     ));
-    let rows = session.write_planned_anew(&sql, &columns::args(call, items.iter().copied(), &HashSet::new()));
+    let rows = session.write_planned_anew(
+        &sql,
+        &columns::args(call, items.iter().copied(), &HashSet::new()),
+    );
     (0..rows.len())
         .map(|row| {
             let renewed: bool = rows.required(row, 2);
@@ -133,7 +138,8 @@ pub fn holders_of_contents(
     ));
     let ids: Vec<Option<&str>> = held.iter().map(|(item, _)| Some(item.id())).collect();
     let hashes: Vec<Option<Vec<u8>>> = held.iter().map(|(_, hash)| Some(hash.to_vec())).collect();
-    let rows = session.write_planned_anew(&sql, &[call.project().into(), ids.into(), hashes.into()]);
+    let rows =
+        session.write_planned_anew(&sql, &[call.project().into(), ids.into(), hashes.into()]);
     (0..rows.len())
         .filter_map(|row| {
             let hash: Vec<u8> = rows.required(row, 3);

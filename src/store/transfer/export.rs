@@ -166,7 +166,11 @@ impl Export {
         let id = conditions.arg(after.1.as_str());
         conditions.push(format_args!("(m.created_at, m.id) > ({time}, {id})"));
         let mut export = Export {
-            sql: call.store.sql(&page(&conditions, request.embeddings, call.store.dimensions)),
+            sql: call.store.sql(&page(
+                &conditions,
+                request.embeddings,
+                call.store.dimensions,
+            )),
             store: call.store.clone(),
             project: call.project().to_owned(),
             args: conditions.args,
@@ -323,11 +327,13 @@ impl Export {
         record.bullet_harmful = rows.required(row, 27);
         record.error_pattern = text(28);
         record.source_trajectory_id = text(29);
+        let flags: Option<Vec<Option<String>>> = rows.get(row, 30);
+        record.content_flags = flags.into_iter().flatten().flatten().map(Into::into).collect();
         if self.embeddings
-            && let Some(vector) = rows.get::<Vector>(row, 30)
+            && let Some(vector) = rows.get::<Vector>(row, 31)
         {
             record.embedding = Some(vector.0);
-            record.embedded_hash = hash(31).filter(|hash| Some(*hash) != record.content_hash);
+            record.embedded_hash = hash(32).filter(|hash| Some(*hash) != record.content_hash);
         }
         Ok(record)
     }
@@ -394,6 +400,7 @@ const COLUMNS: &[&str] = &[
     "bullet_harmful",
     "error_pattern",
     "source_trajectory_id",
+    "content_flags",
 ];
 const VECTOR_COLUMNS: &[&str] = &["embedding", "embedded_hash"];
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use memory_core::jsonl::{Format, Record, Skipped, Target};
 use serde_json::{Map, Value, json};
 
-use super::batch::{Item, OnConflict, Tally, distinct};
+use super::batch::{Item, OnConflict, Tally, distinct, owned};
 use super::decide::{Fate, Imagined, decide};
 use super::reader::{self, Reader};
 use super::refusal::Place;
@@ -16,7 +16,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::spi::Session;
 use crate::pg::system;
 use crate::store::access::Call;
-use crate::store::{events, memory, resolve};
+use crate::store::{content_policy, events, memory, resolve};
 
 /// What a caller says of an import.
 pub struct Wish<'a> {
@@ -80,7 +80,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
     let checked = wish.check()?;
     let mut tally = Tally::default();
     let (mut format, mut lines, mut skipped) = (None, 0, Skipped::default());
-    let mut vectors = 0;
+    let (mut vectors, mut redacted) = (0, 0);
     if let Some(reader) = Reader::of(source, &checked.reader)? {
         let rules = Rules::of(
             call,
@@ -101,6 +101,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
             bytes: 0,
             tally,
             dropped_vectors: 0,
+            redacted: 0,
         };
         reader.each(source, &mut |item| {
             match item {
@@ -113,6 +114,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
         writer.flush()?;
         tally = writer.tally;
         vectors = writer.dropped_vectors;
+        redacted = writer.redacted;
     }
     let mut kinds: Map<String, Value> = skipped
         .iter()
@@ -131,6 +133,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
         "skipped": kinds,
         "votes": tally.votes,
         "sensitive": tally.sensitive,
+        "redacted": redacted,
         "dry_run": wish.dry_run,
     });
     if !wish.dry_run {
@@ -166,6 +169,7 @@ struct Writer<'w, 'c> {
     bytes: usize,
     tally: Tally,
     dropped_vectors: u64,
+    redacted: u64,
 }
 
 impl Writer<'_, '_> {
@@ -173,6 +177,18 @@ impl Writer<'_, '_> {
         if self.rules.drops_vectors() && record.embedding.take().is_some() {
             record.embedded_hash = None;
             self.dropped_vectors += 1;
+        }
+        if let Some(content) = self.rules.redacted(place, &record)? {
+            record.content = content.into();
+            record.content_hash = None;
+            // The vector of a redacted text would still tell what it said.
+            record.embedding = None;
+            record.embedded_hash = None;
+            self.redacted += 1;
+        }
+        if content_policy::is_on() {
+            // They are found anew.
+            record.content_flags = Vec::new();
         }
         self.bytes += record.content.len()
             + record.metadata.as_str().len()
@@ -204,10 +220,10 @@ impl Writer<'_, '_> {
             let call = self.call;
             pending = call.sql(|session| self.write(session, pending))?;
         }
-        Err(Error::version_conflict(
-            "equal memories are being added and removed at the same time",
+        Err(
+            Error::version_conflict("equal memories are being added and removed at the same time")
+                .hint("Try again."),
         )
-        .hint("Try again."))
     }
 
     /// Writes what is to be written; the items that were kept out all the same.
@@ -253,7 +269,7 @@ impl Writer<'_, '_> {
             .filter(|item| item.record.votes.is_some())
             .map(|item| item.id().to_owned())
             .collect();
-        self.tally.votes += votes::write(self.call, session, &written, replaced);
+        self.tally.votes += votes::write(self.call, session, &written, replaced)?;
         self.tally.count(
             new.clone().filter(|item| inserted.contains(item.id())),
             changed,
@@ -284,8 +300,4 @@ impl Tally {
             self.sensitive += u64::from(item.record.is_sensitive);
         }
     }
-}
-
-fn owned((namespace, key): (&str, &str)) -> (String, String) {
-    (namespace.to_owned(), key.to_owned())
 }

@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
 
 use super::source::{Source, Work};
 use crate::pg::error::{Error, Result};
@@ -11,41 +14,57 @@ use crate::pg::spi::{self, Arg, Planning};
 use crate::pg::system;
 use crate::pg::trigger::RowChange;
 use crate::store::access::{self, Call};
-use crate::store::{migrate, open};
+use crate::store::open::{self, Store};
+use crate::store::migrate;
 
-/// Takes in a line of the caller, who has to be an admin of some project: nobody else could import it.
-pub fn bring(change: &RowChange) -> Result<()> {
-    let store = open::open()?;
-    store.require(migrate::SAFETY)?;
-    if identity::table(&store.identity, c"memory_import_inbox") != Some(change.relation()) {
-        return Err(Error::state(
-            "this trigger function serves the view memory_import_inbox of the memory store only",
-        ));
+/// Refuses a caller who is admin of no project: nobody else could import the lines. Once a statement, before the first line:
+/// the context of an error at a line of COPY would show what stands in it.
+pub fn refuse_strangers(view: pg_sys::Oid) -> Result<()> {
+    let store = store_of(view)?;
+    let caller = system::current_role();
+    if access::is_master(&store, caller) {
+        return Ok(());
     }
+    let sql = store.sql(
+        "SELECT FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role
+         WHERE g.privilege = 'admin' AND g.agent_id IS NULL AND pg_has_role($1, r.oid, 'USAGE') LIMIT 1",
+    );
+    let _owner = store.as_owner();
+    let args = [Arg::oid(caller)];
+    if !spi::connect(|session| session.read(&sql, Planning::Generic, &args).is_empty()) {
+        return Ok(());
+    }
+    let role = system::role_name(caller);
+    Err(Error::denied(format!(
+        "role {role:?} may not bring lines to import: it is admin of no memory project"
+    ))
+    .hint(format!(
+        "The owner of the memories can run: SELECT memory_grant('{role}', project, 'admin')."
+    )))
+}
+
+/// Takes in a line of the caller, whose right was checked before the first one.
+pub fn bring(change: &RowChange) -> Result<()> {
+    let store = store_of(change.relation())?;
     // COPY gives NULL for an empty line.
     let line: String = change.new_value(c"line").unwrap_or_default();
-    let caller = system::current_role();
-    let role = system::role_name(caller);
-    let sql = store.sql(
-        "INSERT INTO @s@.memory_import_lines (role, line) SELECT $1, $2 WHERE $3 OR EXISTS (
-             SELECT FROM @s@.memory_grants g JOIN pg_roles r ON r.rolname = g.role
-             WHERE g.privilege = 'admin' AND g.agent_id IS NULL AND pg_has_role($4, r.oid, 'USAGE'))",
-    );
-    let args = [
-        role.as_str().into(),
-        line.into(),
-        access::is_master(&store, caller).into(),
-        Arg::oid(caller),
-    ];
+    let role = system::role_name(system::current_role());
+    let sql = store.sql("INSERT INTO @s@.memory_import_lines (role, line) VALUES ($1, $2)");
     let _owner = store.as_owner();
-    match spi::connect(|session| session.write(&sql, &args).len()) {
-        0 => Err(Error::denied(format!(
-            "role {role:?} may not bring lines to import: it is admin of no memory project"
-        ))
-        .hint(format!(
-            "The owner of the memories can run: SELECT memory_grant('{role}', project, 'admin')."
-        ))),
-        _ => Ok(()),
+    spi::connect(|session| {
+        session.write(&sql, &[role.into(), line.into()]);
+    });
+    Ok(())
+}
+
+fn store_of(view: pg_sys::Oid) -> Result<Rc<Store>> {
+    let store = open::open()?;
+    store.require(migrate::SAFETY)?;
+    match identity::table(&store.identity, c"memory_import_inbox") == Some(view) {
+        true => Ok(store),
+        false => Err(Error::state(
+            "this trigger function serves the view memory_import_inbox of the memory store only",
+        )),
     }
 }
 
@@ -103,7 +122,7 @@ impl<'c> Inbox<'c> {
             return Ok(());
         }
         Err(
-            Error::version_conflict("lines came to the inbox while it was being imported")
+            Error::version_conflict("lines came to the inbox, or went, while it was being imported")
                 .hint("Try again."),
         )
     }

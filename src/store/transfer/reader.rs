@@ -196,7 +196,10 @@ impl<'a> Reader<'a> {
             let mark = if is_begun { ',' } else { '[' };
             is_begun = true;
             let Some(element) = text.strip_prefix(mark) else {
-                return wrong("an element of the array begins with a comma", ErrorKind::NotJson);
+                return wrong(
+                    "an element of the array begins with a comma",
+                    ErrorKind::NotJson,
+                );
             };
             if is_blank(element) {
                 return wrong("an element of the array is missing", ErrorKind::NotJson);

@@ -36,7 +36,9 @@ pub fn of_line(number: u64, error: &LineError) -> Error {
             let reason = error
                 .reason
                 .strip_prefix(field.as_str())
-                .map_or(error.reason.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+                .map_or(error.reason.as_str(), |rest| {
+                    rest.trim_start_matches([':', ' '])
+                });
             format!(
                 "line {number}: field \"{field}\", column {}: {reason}",
                 error.column

@@ -10,6 +10,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::spi::Planning;
 use crate::store::access::Call;
+use crate::store::content_policy;
 use crate::store::embedder::Embedder;
 use crate::store::memory::MAX_NAME_BYTES;
 
@@ -37,7 +38,11 @@ impl<'c> Rules<'c> {
             let rows = session.read(&sql, Planning::Generic, &[]);
             (0..rows.len()).map(|row| rows.required(row, 1)).collect()
         });
-        types.extend(memory_core::MEMORY_TYPES.iter().map(|&name| name.to_owned()));
+        types.extend(
+            memory_core::MEMORY_TYPES
+                .iter()
+                .map(|&name| name.to_owned()),
+        );
         Rules {
             call,
             format,
@@ -66,7 +71,10 @@ impl<'c> Rules<'c> {
             && project != self.call.project()
             && !self.takes_other_projects
         {
-            let reason = format!("is not {:?}, into which this would be imported", self.call.project());
+            let reason = format!(
+                "is not {:?}, into which this would be imported",
+                self.call.project()
+            );
             return Err(refuse("project_id", &reason)
                 .hint("Name the project in the call (project_id) to import the memories into it whatever project they come from."));
         }
@@ -84,8 +92,12 @@ impl<'c> Rules<'c> {
             .detail("Nothing was imported.")
             .hint("Raise memory_ext.max_content_bytes."));
         }
+        self.redacted(place, record)?;
         if !self.types.contains(record.memory_type.as_ref()) {
-            let reason = format!("is {:?}, which is no type of this store", record.memory_type);
+            let reason = format!(
+                "is {:?}, which is no type of this store",
+                record.memory_type
+            );
             return Err(refuse("memory_type", &reason)
                 .hint("Add it first: INSERT INTO memory_types (memory_type, half_life_days) VALUES (...)."));
         }
@@ -101,6 +113,17 @@ impl<'c> Rules<'c> {
             Some(vector) if !self.drops_vectors() => self.check_vector(place, record, vector),
             _ => Ok(()),
         }
+    }
+
+    /// The content as the policies let it in, if it is not to stay as it is: the trigger leaves that to who imports.
+    pub fn redacted(&self, place: Place, record: &Record<'_>) -> Result<Option<String>> {
+        if record.is_sensitive || !content_policy::is_on() {
+            return Ok(None);
+        }
+        let screened =
+            content_policy::screen("field \"content\":", record.content.to_string(), false)
+                .map_err(|error| error.at(place.of(&record.id)))?;
+        Ok(screened.redacted.then_some(screened.content))
     }
 
     fn check_vector(&self, place: Place, record: &Record<'_>, vector: &[f32]) -> Result<()> {

@@ -109,12 +109,12 @@ pub fn write(
     session: &Session,
     records: &[&Record<'_>],
     replaced: Vec<String>,
-) -> u64 {
+) -> Result<u64> {
     let _plan = LookUps::enforce();
     if !replaced.is_empty() {
-        let sql = call
-            .store
-            .sql("DELETE FROM @s@.vote_history v WHERE v.project_id = $1 AND v.memory_id = ANY ($2)");
+        let sql = call.store.sql(
+            "DELETE FROM @s@.vote_history v WHERE v.project_id = $1 AND v.memory_id = ANY ($2)",
+        );
         session.write_planned_anew(&sql, &[call.project().into(), replaced.into()]);
     }
     let votes: Vec<(&str, &Vote<'_>)> = records
@@ -125,7 +125,7 @@ pub fn write(
         })
         .collect();
     if votes.is_empty() {
-        return 0;
+        return Ok(0);
     }
     let mut ids = HashSet::new();
     let sql = call.store.sql(
@@ -134,7 +134,8 @@ pub fn write(
                 i.memory_id, $1, i.voter_agent_id, i.vote, i.context, i.task_id, coalesce(i.created_at::timestamptz, now()),
                 coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()), i.merged_from
          FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)
-              AS i (id, memory_id, voter_agent_id, vote, context, task_id, created_at, updated_at, merged_from)",
+              AS i (id, memory_id, voter_agent_id, vote, context, task_id, created_at, updated_at, merged_from)
+         ON CONFLICT DO NOTHING",
     );
     let column = |of: &dyn Fn(&Vote<'_>) -> Option<String>| {
         votes
@@ -149,9 +150,7 @@ pub fn write(
         .map(|id| id.map(str::to_owned))
         .collect();
     let memories: Vec<Option<&str>> = votes.iter().map(|(memory, _)| Some(*memory)).collect();
-    session.write_planned_anew(
-        &sql,
-        &[
+    let args = [
             call.project().into(),
             ids.into(),
             memories.into(),
@@ -162,7 +161,15 @@ pub fn write(
             column(&|vote| text(&vote.created_at)).into(),
             column(&|vote| text(&vote.updated_at)).into(),
             column(&|vote| text(&vote.merged_from)).into(),
-        ],
-    );
-    votes.len() as u64
+        ];
+    // An id that another project has taken meanwhile is seen the second time; what went in the first time stays out.
+    const ROUNDS: usize = 8;
+    let mut written = 0;
+    for _ in 0..ROUNDS {
+        written += session.write_planned_anew(&sql, &args).len();
+        if written == votes.len() {
+            return Ok(written as u64);
+        }
+    }
+    Err(Error::version_conflict("votes with the same ids are being added at the same time").hint("Try again."))
 }

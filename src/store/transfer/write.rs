@@ -13,6 +13,7 @@ use crate::store::access::Call;
 
 pub const METADATA: &str = "coalesce(i.metadata::jsonb, '{}')";
 pub const SHARED: &str = "CASE WHEN i.shared IS NULL THEN '{}'::text[] ELSE ARRAY(SELECT jsonb_array_elements_text(i.shared::jsonb)) END";
+pub const FLAGS: &str = "CASE WHEN i.flags IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(i.flags::jsonb)) END";
 /// Whether the counters of the line are to count: it brings its votes, or the memory has none.
 pub const COUNTED: &str = "(i.has_votes OR NOT EXISTS (SELECT FROM @s@.vote_history v WHERE v.memory_id = m.id AND v.project_id = m.project_id))";
 
@@ -29,12 +30,12 @@ pub fn insert<'i>(
         "INSERT INTO @s@.memories (id, project_id, namespace, content, dedupe_hash, agent_id, user_id, session_id, entity_id, scope,
                 shared_with_agents, metadata, memory_type, key, is_sensitive, importance, embedding, embedded_hash, created_at, updated_at,
                 expires_at, deleted_at, version, is_deprecated, deprecated_at, deprecated_by, superseded_by, bullet_helpful, bullet_harmful,
-                error_pattern, source_trajectory_id)
+                error_pattern, source_trajectory_id, content_flags)
          SELECT i.id, i.project_id, i.namespace, i.content, i.dedupe_hash, i.agent_id, i.user_id, i.session_id, i.entity_id, i.scope,
                 {SHARED}, {METADATA}, i.memory_type, i.key, i.is_sensitive, i.importance, i.embedding, i.embedded_hash,
                 coalesce(i.created_at::timestamptz, now()), coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()),
                 i.expires_at::timestamptz, i.deleted_at::timestamptz, i.version, i.is_deprecated, i.deprecated_at::timestamptz, i.deprecated_by,
-                i.superseded_by, i.bullet_helpful, i.bullet_harmful, i.error_pattern, i.source_trajectory_id
+                i.superseded_by, i.bullet_helpful, i.bullet_harmful, i.error_pattern, i.source_trajectory_id, {FLAGS}
          FROM {items} ON CONFLICT DO NOTHING RETURNING id",
         items = columns::unnested(),
     ));
@@ -71,7 +72,8 @@ pub fn update<'i>(
                 superseded_by = i.superseded_by,
                 bullet_helpful = CASE WHEN {COUNTED} THEN i.bullet_helpful ELSE m.bullet_helpful END,
                 bullet_harmful = CASE WHEN {COUNTED} THEN i.bullet_harmful ELSE m.bullet_harmful END,
-                error_pattern = i.error_pattern, source_trajectory_id = i.source_trajectory_id
+                error_pattern = i.error_pattern, source_trajectory_id = i.source_trajectory_id,
+                content_flags = coalesce({FLAGS}, CASE WHEN i.content = m.content THEN m.content_flags END)
          FROM {items} WHERE m.id = i.id AND m.project_id = i.project_id",
         items = columns::unnested(),
     ));

@@ -9,7 +9,7 @@
 //! | blocks, an array or one a line | the API's list |
 //!
 //! Agent files have no passages: archival memory is exported on its own. That export does not say
-//! whose it is, so the target's agent is the agent; a passage of older servers has an `agent_id`.
+//! whose it is, so the target's agent is the agent, unless a passage of older servers has an `agent_id`.
 //!
 //! | of Letta | here |
 //! |---|---|
@@ -194,7 +194,7 @@ fn passage<'a>(conversion: &mut Conversion<'a, '_>, mut row: Row<'a>) -> Result<
         return Ok(());
     }
     let named = row.text("agent_id")?;
-    let agent_id = target_agent(conversion).or(named);
+    let agent_id = named.or_else(|| target_agent(conversion));
     let namespace = namespace(conversion, agent_id.as_ref());
     let id = row.text("id")?.filter(|id| is_unique(id));
     let id = id.unwrap_or_else(|| {

@@ -143,6 +143,7 @@ prop_compose! {
         texts in [maybe(text(".{0,9}")), maybe(text(".{0,9}")), maybe(text(".{0,9}")), maybe(text(".{0,9}"))],
         numbers in (0..=i32::MAX, 0..=i32::MAX, 1..=i32::MAX, 0.0_f32..=1.0),
         flags in any::<[bool; 4]>(),
+        found in prop::collection::vec(name(), 0..3),
         scope in prop::sample::select(crate::SCOPES),
         memory_type in prop_oneof![Just(Cow::Borrowed("standard")), text("[a-z]{1,64}")],
         hash in prop::option::of(any::<[u8; 32]>()),
@@ -178,6 +179,7 @@ prop_compose! {
         record.importance = importance;
         let [is_sensitive, is_deduplicated, is_deprecated, with_hash] = flags;
         record.is_sensitive = is_sensitive;
+        record.content_flags = found;
         record.is_deduplicated = is_deduplicated;
         record.is_deprecated = is_deprecated;
         if !is_sensitive {
@@ -315,7 +317,7 @@ fn a_row_of_csv() {
     assert_eq!(
         String::from_utf8(row).unwrap(),
         "1,\"=SUM(A1), \"\"quoted\"\"\nnext\",\"\",default,global,{},,,,,,,,,,\"[\"\"a\"\"]\",standard,\"\\.\",\
-         false,true,0.5,1,false,,,,0,0,,,,\"[0.5,-1e-7]\","
+         false,[],true,0.5,1,false,,,,0,0,,,,\"[0.5,-1e-7]\","
     );
 }
 

@@ -236,6 +236,7 @@ fn receipts_are_read_from_events() {
             vec![5..=5, 7..=9],
         ),
         ("expire", r#"{"history_ids": [1]}"#, vec![1..=1]),
+        ("restore", r#"{"history_ids": [[1, 2]]}"#, vec![1..=2]),
         ("add", r#"{"history_ids": [1]}"#, vec![]),
         (
             "forget",

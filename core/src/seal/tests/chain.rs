@@ -202,8 +202,10 @@ fn a_key_may_be_introduced_and_changed() {
         keys: &keys,
         ..Trust::default()
     };
+    // The first key vouches for what was sealed without one, as it was then.
+    assert_eq!(verify_chain(&seals, &trust), []);
     assert_eq!(
-        verify_chain(&seals, &trust),
+        verify_chain(&seals[..1], &trust),
         [ChainFault::NotKeyed { number: 1 }]
     );
     let trust = Trust {
@@ -212,11 +214,60 @@ fn a_key_may_be_introduced_and_changed() {
     };
     assert_eq!(
         verify_chain(&seals, &trust),
-        [
-            ChainFault::NotKeyed { number: 1 },
-            ChainFault::WrongKey { number: 2 }
-        ]
+        [ChainFault::WrongKey { number: 2 }]
     );
+    // There is no going back to none.
+    seals.push(seal_events(&[], 30, 40, seals.last(), None));
+    let trust = Trust {
+        keys: &keys,
+        ..trust
+    };
+    assert_eq!(
+        verify_chain(&seals, &trust),
+        [ChainFault::NotKeyed { number: 4 }]
+    );
+}
+
+#[test]
+fn keys_come_from_files() {
+    let key = SealKey::new([0x5a; 32]);
+    let hex = "5a".repeat(32);
+    let base64 = "WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo=";
+    for content in [
+        hex.clone(),
+        format!("{hex}\n"),
+        format!("  {}\r\n\n", hex.to_uppercase()),
+        base64.to_owned(),
+    ] {
+        let keys = SealKey::from_file(content.as_bytes()).expect(&content);
+        assert_eq!(keys.iter().map(SealKey::id).collect::<Vec<_>>(), [key.id()]);
+    }
+    let raw = SealKey::from_file(&[7; 32]).expect("raw bytes");
+    assert_eq!(raw[0].id(), SealKey::new([7; 32]).id());
+    let two = format!("{hex}\n{}\n", "07".repeat(32));
+    let two = SealKey::from_file(two.as_bytes()).expect("two keys");
+    assert_eq!([two[0].id(), two[1].id()], [key.id(), raw[0].id()]);
+    for wrong in [
+        "",
+        "\n",
+        "passphrase: x",
+        &hex[1..],
+        &"z".repeat(64),
+        &"a".repeat(32),
+        &format!("{hex}\nx"),
+    ] {
+        assert!(SealKey::from_file(wrong.as_bytes()).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn anchors_survive_as_text() {
+    let (seals, _) = chain(2, None);
+    let anchor = seals[1].anchor();
+    assert_eq!(anchor.to_string().parse(), Ok(anchor));
+    for wrong in ["", "2", "2:", "x:00", "-1:00", &anchor.to_string()[..60]] {
+        assert_eq!(wrong.parse::<Anchor>(), Err(AnchorError), "{wrong}");
+    }
 }
 
 #[test]

@@ -34,8 +34,10 @@ fn every_column_of_a_version_counts() {
         |row| row.memory_id = "m".into(),
         |row| row.version = 2,
         |row| row.operation = "delete".into(),
-        |row| row.content = "the user prefers emacs".into(),
-        |row| row.content_hash = vec![0xab; 31].into(),
+        |row| row.content = Some("the user prefers emacs".into()),
+        |row| row.content_hash = Some(vec![0xab; 31].into()),
+        |row| row.blind = Some([1; 32]),
+        |row| row.content = None,
         |row| row.namespace = "n".into(),
         |row| row.agent_id = Some("x".into()),
         |row| row.user_id = None,
@@ -69,6 +71,40 @@ fn every_column_of_a_version_counts() {
         hashes.insert(row.leaf().digest);
     }
     assert_eq!(hashes.len(), edits.len());
+}
+
+/// SE-3: a secret is verified without being shown, and what was secret is not shown as what it was not.
+#[test]
+fn a_secret_is_proven_by_its_commitment_alone() {
+    let open = version(1);
+    let blind = open.blind.expect("a blind");
+    let content_sha256: Hash = Sha256::digest("the user prefers vim").into();
+    let masked = HistoryFields {
+        content: None,
+        content_hash: None,
+        blind: None,
+        commitment: Some(commitment(&blind, &content_sha256, &[0xab; 32])),
+        ..open.clone()
+    };
+    assert_eq!(masked.leaf(), open.leaf());
+    // A commitment beside a content would let that be anything.
+    let both = HistoryFields {
+        content: Some("forged".into()),
+        ..masked.clone()
+    };
+    assert_ne!(both.leaf(), open.leaf());
+    // Another row's blind is another.
+    assert_ne!(Blind::new([3; 32]).of_row(1), Blind::new([3; 32]).of_row(2));
+
+    // Becoming secret is the one change there is.
+    let mut secret = masked.clone();
+    secret.is_sensitive = true;
+    assert_ne!(secret.leaf(), open.leaf());
+    assert!(secret.seen().is(&open.leaf()));
+    let mut edited = secret.clone();
+    edited.version = 2;
+    assert!(!edited.seen().is(&open.leaf()));
+    assert!(!open.seen().is(&secret.leaf()), "and there is no way back");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Items as arguments of a statement: an array a column, which `unnest` makes rows of again.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::pg::spi::Arg;
@@ -7,8 +8,8 @@ use crate::pg::vector::Vector;
 use crate::store::access::Call;
 use crate::store::transfer::batch::Item;
 
-/// In the order of [`args`]. Points in time, metadata and the agents a memory is shared with (an array of arrays would have
-/// to be rectangular) travel as text.
+/// In the order of [`args`]. Points in time, metadata and lists (an array of arrays would have to be rectangular) travel as
+/// text.
 const NAMES: &[&str] = &[
     "id",
     "namespace",
@@ -40,6 +41,7 @@ const NAMES: &[&str] = &[
     "bullet_harmful",
     "error_pattern",
     "source_trajectory_id",
+    "flags",
     "has_votes",
     "renewed",
 ];
@@ -71,11 +73,7 @@ pub fn args<'i>(
     renewed: &HashSet<String>,
 ) -> Vec<Arg> {
     let texts = |of: &dyn Fn(&'i Item) -> Option<&'i str>| -> Arg {
-        items
-            .clone()
-            .map(of)
-            .collect::<Vec<Option<&str>>>()
-            .into()
+        items.clone().map(of).collect::<Vec<Option<&str>>>().into()
     };
     let hashes = |of: &dyn Fn(&Item) -> Option<[u8; 32]>| -> Arg {
         items
@@ -84,18 +82,18 @@ pub fn args<'i>(
             .collect::<Vec<_>>()
             .into()
     };
-    let flags = |of: &dyn Fn(&Item) -> bool| -> Arg {
-        items.clone().map(of).collect::<Vec<bool>>().into()
-    };
+    let flags =
+        |of: &dyn Fn(&Item) -> bool| -> Arg { items.clone().map(of).collect::<Vec<bool>>().into() };
     let numbers =
         |of: &dyn Fn(&Item) -> i32| -> Arg { items.clone().map(of).collect::<Vec<i32>>().into() };
-    let shared: Vec<Option<String>> = items
-        .clone()
-        .map(|item| {
-            let agents = &item.record.shared_with_agents;
-            (!agents.is_empty()).then(|| serde_json::json!(agents).to_string())
-        })
-        .collect();
+    let lists = |of: &dyn Fn(&'i Item) -> &'i [Cow<'static, str>]| -> Arg {
+        let listed = |item| {
+            let texts = of(item);
+            (!texts.is_empty()).then(|| serde_json::json!(texts).to_string())
+        };
+        let texts: Vec<Option<String>> = items.clone().map(listed).collect();
+        texts.into()
+    };
     let embeddings: Vec<Option<Vector>> = items
         .clone()
         .map(|item| item.record.embedding.clone().map(Vector))
@@ -111,7 +109,7 @@ pub fn args<'i>(
         texts(&|item| item.record.session_id.as_deref()),
         texts(&|item| item.record.entity_id.as_deref()),
         texts(&|item| Some(&item.record.scope)),
-        shared.into(),
+        lists(&|item| &item.record.shared_with_agents),
         texts(&|item| Some(item.record.metadata.as_str()).filter(|text| *text != "{}")),
         texts(&|item| Some(&item.record.memory_type)),
         texts(&|item| item.record.key.as_deref()),
@@ -140,6 +138,7 @@ pub fn args<'i>(
         numbers(&|item| item.record.bullet_harmful),
         texts(&|item| item.record.error_pattern.as_deref()),
         texts(&|item| item.record.source_trajectory_id.as_deref()),
+        lists(&|item| &item.record.content_flags),
         flags(&|item| item.record.votes.is_some()),
         flags(&|item| renewed.contains(item.id())),
     ]

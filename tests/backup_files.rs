@@ -1,0 +1,823 @@
+//! The files of backups: where they may lie, who reads them, that there is never half of one, and what happens to keys.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use postgres::Client;
+use serde_json::Value;
+use support::backup::{
+    backup, database, file, folder, furnish, granted, listed, name, noticing, put, restore, vault,
+    vault_with,
+};
+use support::{Database, Options, Sql, run, together, wait_until};
+
+/// A small store, and an admin of its project who is nobody else.
+fn with_admin() -> (Database<'static>, Client, Client) {
+    let database = database();
+    let sql = database.connect();
+    let (_, admin) = granted(&database, "default", "admin");
+    (database, sql, admin)
+}
+
+/// What the directory of backups has of a name, under any ending or beginning.
+fn traces(name: &str) -> Vec<String> {
+    listed(vault())
+        .into_iter()
+        .filter(|file| file.contains(name))
+        .collect()
+}
+
+/// Runs a shell command as the server's user.
+fn sh(script: &str, argument: &Path) {
+    run(vault()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(argument));
+}
+
+/// A directory outside the one for backups, where the server could write.
+fn outside() -> PathBuf {
+    let path = vault().directory().join(name());
+    sh("mkdir -- \"$1\"", &path);
+    path
+}
+
+#[test]
+fn a_path_that_leads_out_of_the_directory_is_refused() {
+    let (_database, mut sql, mut admin) = with_admin();
+    let away = outside();
+    let (away_text, base) = (
+        away.display().to_string(),
+        folder(vault()).display().to_string(),
+    );
+    let whole = name();
+    backup(&mut sql, &whole, ", project_id => 'default'");
+    fs::copy(file(&whole), away.join("there")).expect("copied");
+    fs::set_permissions(away.join("there"), fs::Permissions::from_mode(0o644)).expect("readable");
+    sh("mkdir -- \"$1\"", &file("inside"));
+    symlink(&away, file("way_out")).expect("a link");
+    symlink(away.join("there"), file("link_out")).expect("a link");
+    symlink(file(&whole), file("link_in")).expect("a link");
+    sh("mkdir -- \"$1\"", &PathBuf::from(format!("{base}-evil")));
+
+    let denied = [
+        format!("{away_text}/new"),
+        format!("{base}-evil/new"),
+        "/etc/passwd".to_owned(),
+        "/nowhere/at/all".to_owned(),
+        "way_out/new".to_owned(),
+        format!("{base}/way_out/new"),
+    ];
+    for path in &denied {
+        admin
+            .refused("SELECT memory_backup($1, project_id => 'default')", &[path])
+            .is("42501")
+            .says("leads out of memory_ext.backup_directory")
+            .hints("pg_write_server_files")
+            .well_formed();
+    }
+    for path in [
+        "way_out/there",
+        "link_out",
+        "/etc/passwd",
+        &format!("{away_text}/there"),
+    ] {
+        for function in [
+            "memory_backup_verify",
+            "memory_restore",
+            "memory_backup_rotate",
+        ] {
+            let rest = if function == "memory_backup_rotate" {
+                ", new_passphrase => 'new'"
+            } else {
+                ""
+            };
+            admin
+                .refused(
+                    &format!("SELECT {function}($1, project_id => 'default'{rest})"),
+                    &[&path],
+                )
+                .is("42501")
+                .well_formed();
+        }
+        admin
+            .refused(
+                "SELECT memory_backup_verify($1, key_file => $2, project_id => 'default')",
+                &[&whole, &path],
+            )
+            .is("42501");
+    }
+    // For everybody, whatever they may do.
+    for path in [
+        "../new",
+        "inside/../../new",
+        "inside/../new",
+        "..",
+        &format!("{base}/../new"),
+    ] {
+        for client in [&mut admin, &mut sql] {
+            client
+                .refused(
+                    "SELECT memory_backup($1, project_id => 'default')",
+                    &[&path],
+                )
+                .is("22023")
+                .well_formed();
+        }
+    }
+    for path in ["", "/", ".", "inside/", "inside/."] {
+        sql.refused("SELECT memory_backup($1)", &[&path])
+            .is("22023")
+            .says("names no file")
+            .well_formed();
+    }
+    sql.refused("SELECT memory_backup(NULL)", &[]).is("22023");
+    sql.refused("SELECT memory_backup($1)", &[&"x".repeat(300)])
+        .is("22023")
+        .says("name");
+    assert_eq!(
+        fs::read_dir(&away).expect("a directory").count(),
+        1,
+        "nothing was written there"
+    );
+    assert_eq!(
+        fs::read_dir(format!("{base}-evil"))
+            .expect("a directory")
+            .count(),
+        0
+    );
+
+    // What stays inside is fine, and so is what a superuser names.
+    for path in ["inside/new".to_owned(), format!("{base}/inside/newer")] {
+        admin
+            .query(
+                "SELECT memory_backup($1, project_id => 'default')",
+                &[&path],
+            )
+            .expect("inside");
+    }
+    admin
+        .query(
+            "SELECT memory_backup_verify('link_in', project_id => 'default')",
+            &[],
+        )
+        .expect("a link that stays inside");
+    sql.query("SELECT memory_backup($1)", &[&format!("{away_text}/mine")])
+        .expect("a superuser's");
+    sql.query("SELECT memory_backup_verify('link_out')", &[])
+        .expect("a superuser's");
+}
+
+#[test]
+fn members_of_the_roles_for_server_files_name_any() {
+    let (database, mut sql, _) = with_admin();
+    let away = outside().display().to_string();
+    let (role, mut admin) = granted(&database, "default", "admin");
+    let call = "SELECT memory_backup($1, project_id => 'default')";
+    admin.refused(call, &[&format!("{away}/one")]).is("42501");
+    sql.run(&format!("GRANT pg_write_server_files TO {role}"));
+    admin
+        .query(call, &[&format!("{away}/one")])
+        .expect("written");
+    let verify = "SELECT memory_backup_verify($1, project_id => 'default')";
+    admin
+        .refused(verify, &[&format!("{away}/one")])
+        .is("42501")
+        .hints("pg_read_server_files");
+    sql.run(&format!("GRANT pg_read_server_files TO {role}"));
+    admin
+        .query(verify, &[&format!("{away}/one")])
+        .expect("read");
+}
+
+#[test]
+fn without_a_directory_only_absolute_paths_of_the_privileged_are_taken() {
+    let (database, mut sql, _) = with_admin();
+    sql.run(&format!(
+        "ALTER DATABASE {} SET memory_ext.backup_directory = ''",
+        database.name
+    ));
+    let (_, mut admin) = granted(&database, "default", "admin");
+    let mut sql = database.connect();
+    admin
+        .refused("SELECT memory_backup('new', project_id => 'default')", &[])
+        .is("42501")
+        .hints("SET memory_ext.backup_directory")
+        .well_formed();
+    sql.refused("SELECT memory_backup('new')", &[])
+        .is("55000")
+        .hints("SET memory_ext.backup_directory")
+        .well_formed();
+    sql.query(
+        "SELECT memory_backup($1)",
+        &[&outside().join("new").display().to_string()],
+    )
+    .expect("an absolute path");
+    for (directory, sqlstate) in [
+        ("relative", "55000"),
+        ("/nowhere/at/all", "58P01"),
+        ("/etc/passwd", "55000"),
+    ] {
+        sql.run(&format!("SET memory_ext.backup_directory = '{directory}'"));
+        sql.refused("SELECT memory_backup('new')", &[])
+            .is(sqlstate)
+            .says("memory_ext.backup_directory")
+            .well_formed();
+    }
+}
+
+#[test]
+fn nothing_is_ever_overwritten() {
+    let mut sql = database().connect();
+    let taken = name();
+    let refuse = |sql: &mut Client, name: &str| {
+        for arguments in ["", ", dry_run => true"] {
+            sql.refused(&format!("SELECT memory_backup('{name}'{arguments})"), &[])
+                .is("58P02")
+                .says("exists already")
+                .helps()
+                .well_formed();
+        }
+    };
+    backup(&mut sql, &taken, "");
+    let before = fs::read(file(&taken)).expect("a backup");
+    refuse(&mut sql, &taken);
+    assert_eq!(fs::read(file(&taken)).expect("a backup"), before);
+    // A manifest that was left alone, a directory, a link that leads nowhere.
+    let (orphan, directory, dangling) = (name(), name(), name());
+    put(&format!("{orphan}.manifest.json"), b"mine");
+    refuse(&mut sql, &orphan);
+    assert_eq!(
+        fs::read(file(&format!("{orphan}.manifest.json"))).expect("a file"),
+        b"mine"
+    );
+    sh("mkdir -- \"$1\"", &file(&directory));
+    refuse(&mut sql, &directory);
+    symlink("nowhere", file(&dangling)).expect("a link");
+    refuse(&mut sql, &dangling);
+    assert_eq!(traces(&dangling), [dangling.clone()]);
+}
+
+#[test]
+fn of_two_backups_of_one_name_at_once_one_is_made() {
+    let database = large();
+    let name = name();
+    let outcomes = together(4, |_, start| {
+        let mut sql = database.connect();
+        start.wait();
+        sql.query_one("SELECT memory_backup($1)", &[&name])
+            .map(|row| row.get::<_, Value>(0))
+    });
+
+    let made: Vec<&Value> = outcomes.iter().flatten().collect();
+    assert_eq!(made.len(), 1);
+    for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        assert_eq!(
+            error.code().map(|code| code.code()),
+            Some("58P02"),
+            "{error:?}"
+        );
+    }
+    assert_eq!(
+        traces(&name),
+        [name.clone(), format!("{name}.manifest.json")]
+    );
+    let verified: Value = database
+        .connect()
+        .one("SELECT memory_backup_verify($1)", &[&name]);
+    assert_eq!(verified["backup_id"], made[0]["backup_id"]);
+    assert_eq!(verified["has_manifest"], true);
+}
+
+#[test]
+fn files_are_the_servers_users_alone() {
+    let mut sql = database().connect();
+    let name = name();
+    let owner = fs::metadata(vault().data())
+        .expect("the data directory")
+        .uid();
+    let private = |name: &str| {
+        for file in [file(name), file(&format!("{name}.manifest.json"))] {
+            let metadata = fs::metadata(&file).expect("a file");
+            assert_eq!(
+                (metadata.mode() & 0o7777, metadata.uid(), metadata.nlink()),
+                (0o600, owner, 1),
+                "{file:?}"
+            );
+        }
+    };
+    backup(&mut sql, &name, "");
+    private(&name);
+    sql.run(&format!(
+        "SELECT memory_backup_rotate('{name}', new_passphrase => 'correct horse')"
+    ));
+    private(&name);
+    assert_eq!(
+        traces(&name),
+        [name.clone(), format!("{name}.manifest.json")]
+    );
+}
+
+/// A store whose backup takes a while.
+fn large() -> Database<'static> {
+    let database = vault().database();
+    database.connect().run(
+        "SELECT memory_init(dimensions => 3, embedder => 'external');
+         INSERT INTO memories (content) SELECT n || repeat(' word', 250) FROM generate_series(1, 30000) n",
+    );
+    database
+}
+
+#[test]
+fn a_backup_that_is_cancelled_or_cut_off_leaves_nothing() {
+    let database = large();
+    let mut sql = database.connect();
+    let events = "SELECT count(*) FROM memory_events";
+    let before: i64 = sql.one(events, &[]);
+    for (signal, sqlstate) in [
+        ("pg_cancel_backend", "57014"),
+        ("pg_terminate_backend", "57P01"),
+    ] {
+        let name = name();
+        let error = std::thread::scope(|scope| {
+            let mut other = database.connect();
+            let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
+            let call = scope.spawn({
+                let name = &name;
+                move || {
+                    other
+                        .query_one("SELECT memory_backup($1)", &[name])
+                        .expect_err("it does not come to its end")
+                }
+            });
+            wait_until(
+                "the backup is being written",
+                Duration::from_secs(30),
+                || {
+                    let begun = traces(&name);
+                    let written = |file: &String| {
+                        fs::metadata(support::backup::file(file))
+                            .is_ok_and(|metadata| metadata.len() > 0)
+                    };
+                    begun.iter().any(written)
+                },
+            );
+            assert!(
+                traces(&name).iter().all(|file| file.starts_with('.')),
+                "no file has its name before it is whole"
+            );
+            sql.run(&format!("SELECT {signal}({process})"));
+            call.join().expect("the call ends")
+        });
+        assert_eq!(
+            error.code().map(|code| code.code()),
+            Some(sqlstate),
+            "{error:?}"
+        );
+        wait_until("everything is gone", Duration::from_secs(10), || {
+            traces(&name).is_empty()
+        });
+    }
+    assert_eq!(sql.one::<i64>(events, &[]), before);
+    // A transaction that is rolled back keeps the file, and the log tells of it.
+    let name = name();
+    sql.run(&format!("BEGIN; SELECT memory_backup('{name}'); ROLLBACK"));
+    assert_eq!(traces(&name).len(), 2);
+    sql.run(&format!("SELECT memory_backup_verify('{name}')"));
+}
+
+#[test]
+fn a_restore_that_is_cancelled_changes_nothing() {
+    let database = large();
+    let mut sql = database.connect();
+    let name = name();
+    backup(&mut sql, &name, "");
+    sql.run("DELETE FROM memories WHERE content LIKE '1%'");
+    let hash = "SELECT count(*) || md5(string_agg(m::text, '' ORDER BY id)) FROM memories m";
+    let before: String = sql.one(hash, &[]);
+    for timeout in ["20ms", "100ms", "300ms"] {
+        sql.run(&format!("SET statement_timeout = '{timeout}'"));
+        sql.refused(&format!("SELECT memory_restore('{name}')"), &[])
+            .is("57014");
+        sql.run("RESET statement_timeout");
+        assert_eq!(sql.one::<String>(hash, &[]), before, "{timeout}");
+    }
+    restore(&mut sql, &name, "");
+    assert_ne!(sql.one::<String>(hash, &[]), before);
+}
+
+/// A small file system of memory inside the directory, if this machine lets us.
+fn small_disk(name: &str) -> Option<PathBuf> {
+    let path = file(name);
+    sh("mkdir -- \"$1\"", &path);
+    let owner = fs::metadata(&path).expect("a directory").uid();
+    let mounted = Command::new("mount")
+        .args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size=256k,uid={owner}"),
+            "tmpfs",
+        ])
+        .arg(&path)
+        .output();
+    mounted
+        .is_ok_and(|output| output.status.success())
+        .then_some(path)
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_full_and_nothing_is_left() {
+    let database = large();
+    let mut sql = database.connect();
+    let name = name();
+    let Some(disk) = small_disk(&name) else {
+        eprintln!("skipped: this user may not mount a tmpfs");
+        return;
+    };
+    let refusals = [
+        sql.refused(&format!("SELECT memory_backup('{name}/new')"), &[]),
+        sql.refused(&format!("SELECT memory_backup('{name}/newer')"), &[]),
+    ];
+    let left: Vec<_> = fs::read_dir(&disk).expect("the disk").collect();
+    // A small one fits; rotating it needs as much again.
+    let mut small = support::backup::database().connect();
+    let fits = small.query_one(&format!("SELECT memory_backup('{name}/fits')"), &[]);
+    fs::write(disk.join("filler"), vec![0; 300 * 1024]).expect_err("the disk is full now");
+    let old = fs::read(disk.join("fits")).expect("a backup");
+    let rotation = small.refused(
+        &format!("SELECT memory_backup_rotate('{name}/fits', new_passphrase => 'new')"),
+        &[],
+    );
+    let kept = fs::read(disk.join("fits")).expect("a backup");
+    run(Command::new("umount").arg(&disk));
+
+    for refusal in refusals {
+        refusal.is("53100").says("No space left").well_formed();
+    }
+    assert_eq!(left.len(), 0, "{left:?}");
+    fits.expect("it fits");
+    rotation.is("53100");
+    assert_eq!(kept, old, "the old one is as it was");
+}
+
+#[test]
+fn what_the_server_may_not_read_or_write_is_said() {
+    let mut sql = database().connect();
+    let (closed, blind, gone) = (name(), name(), name());
+    sh("mkdir -m 500 -- \"$1\"", &file(&closed));
+    for arguments in ["", ", dry_run => true"] {
+        sql.refused(
+            &format!("SELECT memory_backup('{closed}/new'{arguments})"),
+            &[],
+        )
+        .is("42501")
+        .says("Permission denied")
+        .well_formed();
+        sql.refused(
+            &format!("SELECT memory_backup('{gone}/new'{arguments})"),
+            &[],
+        )
+        .is("58P01")
+        .well_formed();
+    }
+    backup(&mut sql, &blind, "");
+    sh("chmod 000 -- \"$1\"", &file(&blind));
+    for function in ["memory_restore", "memory_backup_verify"] {
+        sql.refused(&format!("SELECT {function}('{blind}')"), &[])
+            .is("42501")
+            .says("Permission denied")
+            .well_formed();
+        sql.refused(&format!("SELECT {function}('{gone}')"), &[])
+            .is("58P01")
+            .says("No such file")
+            .well_formed();
+        sql.refused(&format!("SELECT {function}('{closed}')"), &[])
+            .is("42809")
+            .says("no ordinary file")
+            .well_formed();
+    }
+    // A pipe that nobody writes to is not waited for.
+    let pipe = name();
+    sh("mkfifo -- \"$1\"", &file(&pipe));
+    sql.run("SET statement_timeout = '5s'");
+    sql.refused(&format!("SELECT memory_restore('{pipe}')"), &[])
+        .is("42809");
+    sql.refused(
+        &format!("SELECT memory_backup_verify('{blind}', key_file => '{pipe}')"),
+        &[],
+    )
+    .is("42809");
+}
+
+#[test]
+fn a_key_is_32_bytes_in_one_of_the_forms_or_a_passphrase() {
+    let mut sql = database().connect();
+    let name = name();
+    backup(&mut sql, &name, "");
+    let raw = [7u8; 32];
+    let digits = "07".repeat(32);
+    let good = [
+        raw.to_vec(),
+        digits.clone().into_bytes(),
+        format!("{digits}\n").into_bytes(),
+        format!("{digits}\r\n").into_bytes(),
+        b"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".to_vec(),
+        b"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n".to_vec(),
+    ];
+    let key_file = support::backup::name();
+    let verify = format!("SELECT memory_backup_verify('{name}', key_file => '{key_file}')");
+    for form in good {
+        put(&key_file, &form);
+        sql.run(&verify);
+    }
+    for form in [
+        &b""[..],
+        b"\n",
+        &raw[..31],
+        &[7; 33],
+        b"an ordinary passphrase of 32 byt",
+        "0".repeat(63).as_bytes(),
+        "g".repeat(64).as_bytes(),
+        &[b'0'; 5000],
+        b"passphrase:",
+        b"passphrase:one\ntwo",
+    ] {
+        put(&key_file, form);
+        let refusal = sql
+            .refused(&verify, &[])
+            .is("22023")
+            .hints("openssl rand -hex 32")
+            .well_formed();
+        assert!(
+            form.len() < 8
+                || !refusal
+                    .message
+                    .contains(&String::from_utf8_lossy(&form[form.len() - 8..]).into_owned()),
+            "{refusal:?}"
+        );
+    }
+    put(&key_file, b"passphrase:correct horse\n");
+    let by_phrase = support::backup::name();
+    backup(&mut sql, &by_phrase, &format!(", key_file => '{key_file}'"));
+    let verified: Value = sql.one(
+        &format!("SELECT memory_backup_verify('{by_phrase}', passphrase => 'correct horse')"),
+        &[],
+    );
+    assert_eq!(verified["key"], "argon2id");
+    sql.refused(
+        &format!("SELECT memory_backup('{by_phrase}x', passphrase => '')"),
+        &[],
+    )
+    .is("22023")
+    .says("empty");
+    sql.refused(
+        &format!(
+            "SELECT memory_backup('{by_phrase}x', passphrase => 'a', key_file => '{key_file}')"
+        ),
+        &[],
+    )
+    .is("22023")
+    .says("both");
+}
+
+#[test]
+fn there_is_no_default_key() {
+    let database = database();
+    let mut sql = database.connect();
+    let missing = name();
+    for (setting, sqlstate) in [
+        ("", "22023"),
+        ("relative", "55000"),
+        ("/nowhere/at/all", "58P01"),
+        ("/etc/passwd", "22023"),
+        ("/etc", "42809"),
+    ] {
+        sql.run(&format!("SET memory_ext.backup_key_file = '{setting}'"));
+        for call in [
+            format!("SELECT memory_backup('{missing}')"),
+            format!("SELECT memory_backup('{missing}', dry_run => true)"),
+            "SELECT * FROM memory_backup_stream()".to_owned(),
+        ] {
+            sql.refused(&call, &[]).is(sqlstate).well_formed();
+        }
+        assert!(traces(&missing).is_empty());
+    }
+    sql.run("SET memory_ext.backup_key_file = ''");
+    sql.refused(&format!("SELECT memory_backup('{missing}')"), &[])
+        .says("no key")
+        .hints("openssl rand -hex 32");
+    // Where it is, is the superuser's to know.
+    let (_, mut admin) = granted(&database, "default", "admin");
+    admin.run("SELECT memory_count()");
+    admin
+        .refused("SHOW memory_ext.backup_key_file", &[])
+        .is("42501");
+    admin
+        .refused("SET memory_ext.backup_key_file = '/etc/passwd'", &[])
+        .is("42501");
+    admin
+        .refused("SET memory_ext.backup_directory = '/etc'", &[])
+        .is("42501");
+}
+
+#[test]
+fn a_missing_key_of_the_server_is_told_without_its_place() {
+    let database = database();
+    let mut sql = database.connect();
+    sql.run(&format!(
+        "ALTER DATABASE {} SET memory_ext.backup_key_file = '/nowhere/hidden-place'",
+        database.name
+    ));
+    let (_, mut admin) = granted(&database, "default", "admin");
+    admin
+        .refused(
+            &format!(
+                "SELECT memory_backup('{}', project_id => 'default')",
+                name()
+            ),
+            &[],
+        )
+        .is("58P01")
+        .says("memory_ext.backup_key_file")
+        .keeps("hidden-place");
+}
+
+#[test]
+fn a_key_file_that_everybody_reads_brings_a_warning() {
+    let (mut sql, heard) = noticing(&database());
+    let (open, closed) = (name(), name());
+    for (file_name, mode) in [(&open, 0o644), (&closed, 0o600)] {
+        put(file_name, "07".repeat(32).as_bytes());
+        sh("cp -- \"$1\" \"$1.own\"", &file(file_name));
+        fs::set_permissions(
+            file(&format!("{file_name}.own")),
+            fs::Permissions::from_mode(mode),
+        )
+        .expect("set");
+    }
+    backup(&mut sql, &name(), &format!(", key_file => '{closed}.own'"));
+    assert_eq!(*heard.lock().expect("not poisoned"), [""; 0]);
+    backup(&mut sql, &name(), &format!(", key_file => '{open}.own'"));
+    let heard = heard.lock().expect("not poisoned");
+    assert!(
+        heard
+            .iter()
+            .any(|line| line.starts_with("WARNING") && line.contains("can be read by every user")),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn pr_8_a_passphrase_shows_nowhere() {
+    const PHRASE: &str = "correct-horse-battery";
+    let cluster = vault_with(Options {
+        settings: vec![
+            "log_min_error_statement = 'debug5'",
+            "log_min_messages = 'info'",
+            "log_error_verbosity = 'verbose'",
+            "log_parameter_max_length = 0",
+        ],
+        ..Options::default()
+    });
+    let database = cluster.database();
+    let mut sql = database.connect();
+    sql.run("SELECT memory_init(); SELECT memory_add('words')");
+    let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
+    let mut watcher = database.connect();
+    let mut shown = |what: &str| {
+        let query: String = watcher.one(
+            "SELECT query FROM pg_stat_activity WHERE pid = $1",
+            &[&process],
+        );
+        assert!(!query.contains(PHRASE), "after {what}: {query}");
+    };
+    // As literals: nothing tells of them but settings that log every statement.
+    for (call, sqlstate) in [
+        (
+            format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_backup('b', passphrase => '{PHRASE}')"),
+            Some("58P02"),
+        ),
+        (
+            format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_backup_verify('b', passphrase => '{PHRASE} ')"),
+            Some("22000"),
+        ),
+        (
+            format!("SELECT memory_backup('../b', passphrase => '{PHRASE}')"),
+            Some("22023"),
+        ),
+        (
+            format!("SELECT memory_backup('c', passphrase => '{PHRASE}', key_file => 'k')"),
+            Some("22023"),
+        ),
+        (
+            format!("SELECT memory_restore('b', passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_restore('nothing', passphrase => '{PHRASE}')"),
+            Some("58P01"),
+        ),
+        (
+            format!(
+                "SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-2')"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "SELECT memory_backup_rotate('b', passphrase => '{PHRASE}', new_passphrase => '{PHRASE}-3')"
+            ),
+            Some("22000"),
+        ),
+        (
+            format!("SELECT count(*) FROM memory_backup_stream(passphrase => '{PHRASE}')"),
+            None,
+        ),
+        (
+            format!("SELECT memory_restore_stream('no_table', passphrase => '{PHRASE}')"),
+            Some("22023"),
+        ),
+    ] {
+        match sqlstate {
+            None => sql.run(&call),
+            Some(sqlstate) => drop(
+                sql.refused(&call, &[])
+                    .is(sqlstate)
+                    .keeps(PHRASE)
+                    .well_formed(),
+            ),
+        }
+        shown(&call);
+    }
+    // As parameters: not even those tell, with the advice of the documentation.
+    sql.run("SET log_statement = 'all'; SET log_min_duration_statement = 0; SET log_parameter_max_length_on_error = 0");
+    sql.query("SELECT memory_backup('p', passphrase => $1)", &[&PHRASE])
+        .expect("a backup");
+    sql.refused(
+        "SELECT memory_backup_verify('p', passphrase => $1)",
+        &[&format!("{PHRASE} ")],
+    )
+    .is("22000")
+    .keeps(PHRASE);
+    shown("parameters");
+    let told: String = sql.one(
+        "SELECT coalesce(string_agg(e::text, ''), '') FROM memory_events e",
+        &[],
+    );
+    assert!(told.contains("backup") && !told.contains(PHRASE));
+    let log = cluster.log();
+    assert!(log.contains("made backup") && log.contains("wrong key or damaged backup"));
+    let line = log.lines().find(|line| line.contains(PHRASE));
+    assert_eq!(line, None);
+    for listed in listed(&cluster) {
+        let bytes = fs::read(folder(&cluster).join(&listed)).expect("a file");
+        assert!(
+            !bytes
+                .windows(PHRASE.len())
+                .any(|window| window == PHRASE.as_bytes()),
+            "{listed}"
+        );
+    }
+}
+
+#[test]
+fn a_failing_call_leaves_the_sessions_logging_as_it_was() {
+    let mut sql = database().connect();
+    furnish(&mut sql);
+    let level = "SELECT current_setting('log_min_error_statement')";
+    let before: String = sql.one(level, &[]);
+    sql.refused(
+        "SELECT memory_backup_verify('nothing', passphrase => 'x')",
+        &[],
+    )
+    .is("58P01");
+    assert_eq!(sql.one::<String>(level, &[]), before);
+    sql.run("BEGIN; SAVEPOINT s");
+    sql.refused(
+        "SELECT memory_backup_verify('nothing', passphrase => 'x')",
+        &[],
+    )
+    .is("58P01");
+    sql.run("ROLLBACK TO s");
+    assert_eq!(sql.one::<String>(level, &[]), before);
+    sql.run(&format!(
+        "SELECT memory_backup('{}', passphrase => 'x'); COMMIT",
+        name()
+    ));
+    assert_eq!(sql.one::<String>(level, &[]), before);
+}
