@@ -38,6 +38,10 @@ deb: build ## Debian package for the server's major version, in target/packages
 dist: ## the sources as PGXN takes them, with META.json, in target/packages
 	@scripts/package.sh dist
 
+.PHONY: image-test
+image-test: ## the steps of docker/Dockerfile and the package in a plain Debian, without a container engine (as root)
+	@scripts/image-test.sh
+
 .PHONY: schema check-schema
 schema: ## regenerate the install script of this version in sql/
 	@scripts/schema.sh
