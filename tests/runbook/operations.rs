@@ -173,14 +173,9 @@ fn alerts(mut section: Section) {
             "VACUUM",
         ],
     );
-    assert!(
-        all.contains("memory_ext launcher") || all.contains("memory"),
-        "{all}"
-    );
-    assert_eq!(
-        sql.one::<i64>("SELECT count(*) FROM memory_audit_seals", &[]),
-        sql.one::<i64>("SELECT count(*) FROM memory_audit_seals WHERE true", &[])
-    );
+    assert!(all.contains("memory_ext launcher"), "{all}");
+    let seals: i64 = sql.one("SELECT count(*) FROM memory_audit_seals", &[]);
+    assert!(seals > 0);
     // What two of them have set for the server.
     assert_eq!(
         database
