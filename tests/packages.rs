@@ -118,8 +118,8 @@ fn the_debian_package_installs_into_a_clean_root() {
     assert_eq!(field(&package, "Version"), format!("{VERSION}-1"));
     let depends = field(&package, "Depends");
     for wanted in [
-        &format!("postgresql-{major}, "),
-        &format!("postgresql-{major}-pgvector (>= 0.8.0)"),
+        format!("postgresql-{major}, ").as_str(),
+        format!("postgresql-{major}-pgvector (>= 0.8.0)").as_str(),
         "libc6 (>= 2.",
     ] {
         assert!(depends.contains(wanted), "{depends}");

@@ -1,5 +1,8 @@
 //! The metrics, as tests/deploy/metrics.prom shows them: one of each name and label.
 
+// Each of the test files uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;

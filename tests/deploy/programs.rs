@@ -1,5 +1,8 @@
 //! Programs of docker/ that a plain machine does not have: fetched by scripts/setup.sh, started on loopback, ended with the test.
 
+// Each of the test files uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
