@@ -191,10 +191,10 @@ fn the_debian_package_installs_into_a_clean_root() {
     assert!(!run(Command::new("objdump").arg("-h").arg(&library)).contains(".debug_"));
 
     run(dpkg(&root).args(["--purge", &format!("postgresql-{major}-memory-ext")]));
-    assert_eq!(
-        files(&root.join("usr")),
-        Vec::<String>::new(),
-        "purging leaves nothing"
+    let left = files(&root);
+    assert!(
+        !left.iter().any(|file| file.starts_with("usr/")),
+        "purging leaves {left:?}"
     );
 
     if major == "18" {
