@@ -166,7 +166,7 @@ fn alerts(mut section: Section) {
             "memory_expire",
             "embedder,vectors",
             "index,indisvalid,indisready",
-            "\"memory_ext\",memory_ext",
+            "memory_ext,memory_ext",
             "memory_ext.naptime,3600",
             "memory_ext.seal_interval,",
             "relname,n_live_tup",
