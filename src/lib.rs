@@ -24,4 +24,5 @@ compile_error!(
 pub extern "C-unwind" fn _PG_init() {
     pg::guc::define();
     pg::worker::register();
+    pg::planner::install();
 }

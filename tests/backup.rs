@@ -10,11 +10,9 @@ use memory_core::container::Manifest;
 use serde_json::{Value, json};
 use support::Sql;
 use support::backup::{
-    SECRET, TABLES, backup, contents, database, decrypt, file, furnish, granted, key, listed, name,
-    noticing, open_contents, restore, rows, stranger, vault,
+    FULL, SECRET, TABLES, backup, contents, database, decrypt, file, furnish, granted, key, listed,
+    name, noticing, open_contents, restore, rows, stranger, vault,
 };
-
-const FULL: &str = ", include_sensitive => true, confirm_sensitive => true";
 
 #[test]
 fn bk_2_what_comes_back_to_an_empty_database_is_what_was_there() {
@@ -46,6 +44,21 @@ fn bk_2_what_comes_back_to_an_empty_database_is_what_was_there() {
     let known: Vec<i32> = other.column(versions, &[]);
     other.run("SELECT memory_update('one', 'once more'); SELECT memory_vote('one', 'harmful', 'carol'); SELECT memory_delete('one')");
     assert_eq!(other.column::<i32>(versions, &[]).len(), known.len() + 2);
+}
+
+#[test]
+fn bk_2_what_came_back_passes_the_integrity_check_as_what_was_there_does() {
+    let mut sql = database().connect();
+    furnish(&mut sql);
+    let name = name();
+    backup(&mut sql, &name, FULL);
+    let mut other = vault().database().connect();
+    restore(&mut other, &name, ", confirm_sensitive => true");
+
+    let check = "SELECT check_name || ' ' || status || ' ' || issues FROM memory_check_integrity() ORDER BY 1";
+    let before: Vec<String> = sql.column(check, &[]);
+    assert!(before.len() > 10, "{before:?}");
+    assert_eq!(other.column::<String>(check, &[]), before);
 }
 
 #[test]

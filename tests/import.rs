@@ -600,3 +600,35 @@ fn a_cancelled_import_leaves_nothing() {
     );
     assert_eq!(counts(&import(&mut sql, &lines[..10], "")), "imported 10");
 }
+
+#[test]
+fn rows_are_looked_up_whatever_the_statistics_say() {
+    let mut sql = quick_store(&cluster().database());
+    let lines = many(6000);
+    let mut fetched = |prepare: &str, policy: &str| -> (u64, i64) {
+        sql.run(prepare);
+        let mut transaction = sql.transaction().expect("begun");
+        let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let report: Value = transaction.one(
+            &format!("SELECT memory_import($1, on_conflict => '{policy}')"),
+            &[&texts],
+        );
+        let read: i64 = transaction.one(
+            "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'memories'",
+            &[],
+        );
+        transaction.commit().expect("committed");
+        (report["imported"].as_u64().expect("a number"), read)
+    };
+    // Never looked at; thought to be empty; known.
+    for (prepare, imported) in [
+        ("SELECT 1", 6000),
+        ("DELETE FROM memories; ANALYZE memories", 6000),
+        ("SELECT 1", 0),
+        ("ANALYZE memories", 0),
+    ] {
+        let (count, read) = fetched(prepare, "update");
+        assert_eq!(count, imported, "{prepare}");
+        assert!(read <= 6 * 6000, "{prepare}: {read} rows were read for 6000 lines");
+    }
+}

@@ -29,16 +29,17 @@ impl PartSet {
     pub fn add(&mut self, part: i32, name: &str, data: &[u8]) {
         let (name, data) = (name.into_datum(), data.into_datum());
         let by_reference = [name, data].map(|datum| datum.unwrap_or(pg_sys::Datum::from(0)));
-        let values = [pg_sys::Datum::from(part), by_reference[0], by_reference[1]];
-        let nulls = [false; 3];
+        let mut values = [pg_sys::Datum::from(part), by_reference[0], by_reference[1]];
+        let mut nulls = [false; 3];
+        // Before PostgreSQL 17 the function wants them mutable, and changes nothing either.
         // SAFETY: the values are of the types that the function is declared to return. The store copies them, then the fresh
         // copies of ours are freed.
         unsafe {
             pg_sys::tuplestore_putvalues(
                 self.store,
                 self.descriptor,
-                values.as_ptr(),
-                nulls.as_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
             );
             for value in by_reference {
                 pg_sys::pfree(value.cast_mut_ptr());

@@ -152,7 +152,7 @@ pub fn bk_encrypted_backup(mut section: Section) {
     // A passphrase.
     section.run(&desk);
     sql.refused("SELECT memory_backup_verify('with_passphrase')", &[])
-        .is("22000");
+        .is("22023");
     sql.run("SELECT memory_backup_verify('with_passphrase', passphrase => 'correct horse battery staple')");
 
     // By way of the client.

@@ -331,3 +331,69 @@ pub fn listed(cluster: &Cluster) -> Vec<String> {
     names.sort();
     names
 }
+
+pub const FULL: &str = ", include_sensitive => true, confirm_sensitive => true";
+pub const CONFIRMED: &str = ", confirm_sensitive => true";
+
+/// A furnished store and its full backup.
+pub fn backed_up() -> (Database<'static>, Client, String) {
+    let database = database();
+    let mut sql = database.connect();
+    furnish(&mut sql);
+    let name = name();
+    backup(&mut sql, &name, FULL);
+    (database, sql, name)
+}
+
+/// What happens after a backup: changes, deletions, additions, votes.
+pub fn go_on(sql: &mut Client) {
+    sql.run(&format!(
+        "SELECT memory_update('one', 'words of one, changed again', metadata => '{{\"later\": true}}');
+         SELECT memory_delete('two', agent_id => 'alice');
+         SELECT memory_forget(ids => '{{three}}', reason => 'a test');
+         SELECT memory_undeprecate('five');
+         SELECT memory_add('words of six', id => 'six', memory_type => 'recipe');
+         SELECT memory_update('six', 'words of six, changed');
+         SELECT memory_vote('six', 'harmful', 'alice');
+         SELECT memory_vote('one', 'helpful', 'dora', 'since', 't9');
+         SELECT memory_vote('one', 'harmful', 'alice', 'no more', 't1');
+         SELECT memory_kv_set('colour', 'red');
+         SELECT memory_kv_alias('couleur', 'colour');
+         SELECT memory_update('secret', '{SECRET} latest', agent_id => '*');
+         SELECT memory_session_update('work', complete_item => 'b', agent_id => 'alice');
+         SELECT memory_session_start('more work', agent_id => 'alice');
+         SELECT memory_run_start('run 2', agent_id => 'alice');
+         SELECT memory_touch('{{one}}', agent_id => '*');
+         INSERT INTO memory_types VALUES ('song', 3, 'how to sing');
+         UPDATE memory_types SET half_life_days = 99 WHERE memory_type = 'recipe';"
+    ));
+}
+
+/// All that pg_dump writes of a database.
+pub fn dump(database: &Database) -> String {
+    let text = run(database
+        .cluster
+        .client("pg_dump", &database.name)
+        .arg("--no-sync"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What the directory of backups has of a name, under any ending or beginning.
+pub fn traces(name: &str) -> Vec<String> {
+    listed(vault())
+        .into_iter()
+        .filter(|file| file.contains(name))
+        .collect()
+}
+
+/// Runs a shell command as the server's user.
+pub fn sh(script: &str, argument: &Path) {
+    run(vault()
+        .server
+        .command("sh")
+        .args(["-c", script, "sh"])
+        .arg(argument));
+}

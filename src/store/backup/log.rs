@@ -70,10 +70,12 @@ pub fn merge(
         limit.saturating_add(1)
     ));
     // Among sealed entries there is no place for one that was not sealed with them.
-    let sealed = sealed(name).map_or(0, |sealed| {
-        merge.count(&format!(
+    // What a snapshot of before does not show may be sealed.
+    let sealed = sealed(name).map_or(0, |sealed| match system::sees_one_snapshot() {
+        true => taken,
+        false => merge.count(&format!(
             "SELECT coalesce(max(last_id), 0) FROM @s@.memory_audit_seals WHERE sealed_table = '{sealed}'"
-        ))
+        )),
     });
     let rest = unnumbered(staged, number);
     tally.inserted = merge.run(&format!(
@@ -116,7 +118,7 @@ fn sealed(log: &str) -> Option<&'static str> {
     }
 }
 
-/// Removes the entries `alias` of a log that `counted` names (`deleted` says the same after DELETE). Which sealed versions went
+/// Removes the entries `alias` of a log that `counted` names (`deleted` says the same after DELETE). Which versions went
 /// is noted, for the event that lets the seals' check know.
 pub fn remove(
     merge: &Merge<'_>,
@@ -137,8 +139,7 @@ pub fn remove(
     }
     let (removed, ranges) = merge.removal(&format!(
         "WITH gone AS (DELETE {deleted} RETURNING {alias}.history_id AS id),
-              numbered AS (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM gone
-                           WHERE id <= (SELECT max(last_id) FROM @s@.memory_audit_seals WHERE sealed_table = 'history')),
+              numbered AS (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM gone),
               ranges AS (SELECT min(id) AS first, max(id) AS last FROM numbered GROUP BY run)
          SELECT (SELECT count(*) FROM gone), coalesce((SELECT jsonb_agg(jsonb_build_array(first, last) ORDER BY first) FROM ranges), '[]')::text"
     ));

@@ -50,7 +50,7 @@ pub struct Outcome {
     /// Memories that come back without their key or as the duplicate they are, because a living one has their place.
     pub yielded: u64,
     pub left_out: Vec<(&'static str, &'static str)>,
-    /// The sealed versions that went, as pairs of the first and the last number.
+    /// The versions that went, as pairs of the first and the last number.
     pub erased: Vec<Value>,
 }
 

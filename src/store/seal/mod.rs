@@ -20,7 +20,10 @@ use crate::pg::times;
 
 /// The frame of a call: for the owner of the memories and admins of every project.
 pub fn begin(writes: bool, operation: &'static str) -> Result<Call> {
-    past::refuse(Privilege::Admin)?;
+    past::refuse(match writes {
+        true => Privilege::Admin,
+        false => Privilege::Read,
+    })?;
     let store = open::open()?;
     store.require(migrate::SAFETY)?;
     Call::begin_care(store, None, writes, operation)

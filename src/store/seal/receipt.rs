@@ -4,6 +4,7 @@ use memory_core::seal::to_history_ids;
 use serde_json::{Value, json};
 
 use crate::pg::spi::Session;
+use crate::pg::system;
 use crate::store::access::Call;
 use crate::store::events;
 
@@ -33,9 +34,14 @@ pub fn record(call: &Call, session: &Session, event: &str, payload: &Value, hist
 /// Whether there are seals, or somebody is making the first. Versions were deleted before this is asked: who begins to seal
 /// afterwards waits for us, and does not find them.
 fn are_sealed(call: &Call, session: &Session) -> bool {
+    // Under a snapshot of before, nobody knows.
+    if system::sees_one_snapshot() {
+        return true;
+    }
     // The other way round, a seal could be finished between the two.
-    let sealing = call.store.sql(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND relation = '@s@.memory_audit_seals'::regclass
+    let seals = system::quoted_literal(&call.store.sql("@s@.memory_audit_seals"));
+    let sealing = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'relation' AND relation = {seals}::regclass
                 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) AND mode = 'ShareUpdateExclusiveLock')",
     );
     let sealed = call
