@@ -72,7 +72,7 @@ check() {
 		\o /dev/null
 		CREATE EXTENSION memory_ext CASCADE;
 		SELECT memory_add('the ferry leaves at noon', id => 'ferry');
-		SELECT CASE WHEN id = 'ferry' THEN 1 END = 1 AS found FROM memory_search('ferry', 1) \gset
+		SELECT coalesce(bool_and(id = 'ferry'), false) AS found FROM memory_search('ferry', 1) \gset
 		\if :found
 		\else
 		    \warn 'the memory is not found'
