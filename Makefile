@@ -2,7 +2,9 @@
 #   PG_CONFIG             the server to build for and install into (default: the embedded PostgreSQL 18)
 #   MEMORY_EXT_PORT       port of the demo cluster (54318)
 #   MEMORY_EXT_HOME       where embedded servers and clusters are kept
-export PG_CONFIG MEMORY_EXT_PORT MEMORY_EXT_HOME
+#   DESTDIR               goes before every path of `make install`
+#   PACKAGES              where packages are put (target/packages)
+export PG_CONFIG MEMORY_EXT_PORT MEMORY_EXT_HOME DESTDIR PACKAGES
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -28,6 +30,17 @@ build: ## compile the extension (PG_CONFIG chooses the server)
 
 install: build ## compile and copy it into the server that PG_CONFIG names
 	@scripts/install.sh
+
+.PHONY: deb dist
+deb: build ## Debian package for the server's major version, in target/packages
+	@scripts/package.sh deb
+
+dist: ## the sources as PGXN takes them, with META.json, in target/packages
+	@scripts/package.sh dist
+
+.PHONY: image-test
+image-test: ## the steps of docker/Dockerfile and the package in a plain Debian, without a container engine (as root)
+	@scripts/image-test.sh
 
 .PHONY: schema check-schema
 schema: ## regenerate the install script of this version in sql/

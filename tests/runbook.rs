@@ -18,5 +18,6 @@ mod runbook {
     mod exchange;
     mod guides;
     mod maintenance;
+    mod operations;
     mod restore_drill;
 }

@@ -106,6 +106,7 @@ fn every_section_of_the_runbooks_has_a_test() {
     for (document, tested) in [
         (super::backup::DOCUMENT, super::backup::SECTIONS),
         (super::maintenance::DOCUMENT, super::maintenance::SECTIONS),
+        (super::operations::DOCUMENT, super::operations::SECTIONS),
     ] {
         assert_eq!(sections_of(document), tested, "{document}");
     }
@@ -115,7 +116,11 @@ fn every_section_of_the_runbooks_has_a_test() {
 fn the_runbooks_are_those_that_the_test_of_the_other_documents_leaves_out() {
     assert_eq!(
         crate::support::markdown::RUNBOOKS,
-        [super::backup::DOCUMENT, super::maintenance::DOCUMENT]
+        [
+            super::backup::DOCUMENT,
+            super::maintenance::DOCUMENT,
+            super::operations::DOCUMENT
+        ]
     );
     for name in crate::support::markdown::RUNBOOKS {
         assert!(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The documents whose blocks tests/runbook.rs runs, one by one, with a look at what each has done.
-pub const RUNBOOKS: [&str; 2] = ["backup-and-restore.md", "maintenance.md"];
+pub const RUNBOOKS: [&str; 3] = ["backup-and-restore.md", "maintenance.md", "operations.md"];
 
 #[derive(Debug, PartialEq)]
 pub struct Block {

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Whether the server accepts connections and its memory store can be used: for healthchecks and readiness probes.
+#
+#   memory-ready.sh
+#
+# The server is the one of PGHOST, PGPORT, PGUSER and PGDATABASE. Exit codes: 0 ready, else not.
+set -eu
+
+export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-3}" PGAPPNAME="${PGAPPNAME:-memory-ready}"
+# While the official image prepares a new cluster its server listens on the socket only.
+pg_isready -q -t "$PGCONNECT_TIMEOUT" -h "${PGHOST:-127.0.0.1}"
+export PGOPTIONS="${PGOPTIONS:-} -c statement_timeout=3s -c search_path="
+ready=$(
+    psql -XAtq -v ON_ERROR_STOP=1 <<-'SQL'
+		SELECT quote_ident(n.nspname) AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'memory_ext' \gset
+		SELECT :schema.memory_ready();
+	SQL
+)
+[ "$ready" = t ]

@@ -1,0 +1,461 @@
+//! From a database to an alert: memory_metrics() by each exporter of docker/ into a real Prometheus, with conditions that have to fire;
+//! and the scripts that containers are probed and scraped with.
+
+mod support;
+
+mod deploy {
+    pub mod exposed;
+    pub mod programs;
+}
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use deploy::exposed::{families, names, sample};
+use deploy::programs::{
+    Prometheus, Running, directory, docker, free_port, get, output, program, read,
+};
+use support::{Cluster, Database, Options, Sql, wait_until};
+
+/// A server that counts.
+fn cluster() -> Cluster {
+    Cluster::start(Options {
+        preload: true,
+        settings: vec!["memory_ext.naptime = 1h"],
+    })
+}
+
+/// A database as docker/init makes it.
+fn initialised(cluster: &Cluster) -> Database<'_> {
+    let database = cluster.empty_database();
+    let script = cluster.directory().join("init.sql");
+    fs::copy(docker("init/10-memory.sql"), &script).expect("the script is copied");
+    let (good, said) = output(
+        cluster
+            .client("psql", &database.name)
+            .args(["-X", "-v", "ON_ERROR_STOP=1", "-f"])
+            .arg(&script),
+    );
+    assert!(good, "{said}");
+    // Without a password file it may not log in.
+    cluster.admin("ALTER ROLE metrics LOGIN");
+    database
+}
+
+/// A command of an exporter or a script, told how to reach a database as a role.
+fn reaching(mut command: Command, database: &Database, role: &str) -> Command {
+    let bin = database.cluster.server.program("psql");
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .env(
+            "PATH",
+            format!("{}:{path}", bin.parent().expect("a directory").display()),
+        )
+        .envs(database.cluster.environment(&database.name))
+        .env("PGUSER", role)
+        .env_remove("PGOPTIONS");
+    command
+}
+
+fn script(name: &str, database: &Database, role: &str) -> Command {
+    reaching(Command::new(docker("scripts").join(name)), database, role)
+}
+
+/// prometheus-exporter-exporter, by our configuration.
+fn exporter(place: &Path, database: &Database) -> Running {
+    let configuration = read(docker("exporter/exporter.yml"));
+    let script = docker("scripts/memory-metrics.sh").display().to_string();
+    let here = configuration.replace("/usr/local/bin/memory-metrics.sh", &script);
+    assert_ne!(here, configuration);
+    fs::write(place.join("exporter.yml"), here).expect("a configuration is written");
+    let port = free_port();
+    let mut command = reaching(
+        Command::new(program("prometheus-exporter-exporter")),
+        database,
+        "metrics",
+    );
+    command
+        .arg("-config.file")
+        .arg(place.join("exporter.yml"))
+        .args(["-web.listen-address", &format!("127.0.0.1:{port}")]);
+    Running::start(command, port, place.join("exporter.log"))
+}
+
+/// docker/prometheus/prometheus.yml with another target and short intervals.
+fn configuration(file: &str, from: &str, port: u16) -> String {
+    let text = read(docker("prometheus").join(file));
+    let target = format!("127.0.0.1:{port}");
+    assert!(text.contains(from), "{file}");
+    let text = text.replace(from, &target).replace("15s", "1s");
+    match text.starts_with("global") {
+        true => text,
+        false => format!("global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{text}"),
+    }
+}
+
+fn arrived(prometheus: &Prometheus) -> BTreeSet<String> {
+    let names = prometheus.query("count by (__name__) ({job=\"memory\", __name__=~\"memory_.*\"})");
+    names
+        .iter()
+        .map(|sample| {
+            sample["metric"]["__name__"]
+                .as_str()
+                .expect("a name")
+                .to_owned()
+        })
+        .collect()
+}
+
+fn wait_for_metrics(prometheus: &Prometheus) {
+    wait_until("metrics arrive", Duration::from_secs(30), || {
+        !prometheus.query("memory_ext_info").is_empty()
+    });
+}
+
+fn wait_for_alert(prometheus: &Prometheus, name: &str) {
+    wait_until(name, Duration::from_secs(40), || {
+        prometheus.alerts().contains(name)
+    });
+}
+
+/// The names that alerts and the dashboard use are those that the database gives.
+#[test]
+fn the_sample_has_the_names_and_types_of_the_metrics() {
+    let cluster = cluster();
+    let database = initialised(&cluster);
+    let mut sql = database.connect();
+    sql.run("SELECT memory_add('the ferry leaves at noon'); SELECT memory_search('ferry')");
+    let given = families(&sql.one::<String>("SELECT memory_metrics()", &[]));
+    let sample = families(&sample());
+    for (name, kind) in &given {
+        assert_eq!(
+            sample.get(name),
+            Some(kind),
+            "{name} is not in tests/deploy/metrics.prom"
+        );
+    }
+    // Absent until they have happened.
+    let later: Vec<&str> = sample
+        .keys()
+        .filter(|name| !given.contains_key(*name))
+        .map(String::as_str)
+        .collect();
+    let may_be_absent = [
+        "memory_integrity_issues",
+        "memory_last_seal_timestamp_seconds",
+        "memory_maintenance_last_run_timestamp_seconds",
+        "memory_recall_ratio",
+        "memory_recall_timestamp_seconds",
+        "memory_worker_last_run_timestamp_seconds",
+    ];
+    assert!(
+        later.iter().all(|name| may_be_absent.contains(name)),
+        "{later:?}"
+    );
+}
+
+#[test]
+fn metrics_arrive_and_alerts_fire() {
+    let cluster = cluster();
+    let database = initialised(&cluster);
+    let mut sql = database.connect();
+    sql.run("SELECT memory_add('the ferry leaves at noon')");
+    let place = directory("scrape");
+    fs::copy(docker("prometheus/alerts.yml"), place.join("alerts.yml")).expect("rules");
+    let exporter = exporter(&place, &database);
+    let prometheus = Prometheus::start(
+        &place,
+        &configuration("prometheus.yml", "exporter:9999", exporter.port),
+    );
+    wait_for_metrics(&prometheus);
+
+    assert_eq!(prometheus.value("up{job=\"memory\"}"), 1.0);
+    assert_eq!(prometheus.value("memory_store_ready"), 1.0);
+    assert_eq!(prometheus.value("memory_db_connections_max"), 60.0);
+    assert!(prometheus.value("memory_operations_total{operation=\"add\", status=\"ok\"}") >= 1.0);
+    assert!(prometheus.value("memory_operation_duration_seconds_count{operation=\"add\"}") >= 1.0);
+    let types = prometheus.api("/api/v1/targets/metadata?metric=memory_operations_total");
+    assert_eq!(types[0]["type"], "counter", "{types}");
+    let quiet = prometheus.alerts();
+    for name in [
+        "MemoryDown",
+        "MemoryStoreNotReady",
+        "MemoryExpiredBacklog",
+        "MemoryErrorRate",
+        "MemoryConnectionsNearlyUsedUp",
+    ] {
+        assert!(!quiet.contains(name), "{quiet:?}");
+    }
+
+    // Half of the calls fail.
+    wait_until("MemoryErrorRate", Duration::from_secs(40), || {
+        for _ in 0..10 {
+            sql.refused("SELECT memory_kv_set('', 'no key')", &[]);
+        }
+        prometheus.alerts().contains("MemoryErrorRate")
+    });
+
+    sql.run("ALTER TABLE memories DISABLE TRIGGER USER;
+             INSERT INTO memories (id, content, scope, created_at, expires_at)
+             SELECT 'expired-' || i, 'gone ' || i, 'global', now() - interval '2 days', now() - interval '1 day' FROM generate_series(1, 10100) i;
+             ALTER TABLE memories ENABLE TRIGGER USER");
+    wait_for_alert(&prometheus, "MemoryExpiredBacklog");
+    assert!(prometheus.value("memory_expired_backlog") > 10_000.0);
+
+    // As many as leave one to the role that scrapes: three are kept for superusers.
+    let held: Vec<_> = (0..54).map(|_| database.connect()).collect();
+    wait_for_alert(&prometheus, "MemoryConnectionsNearlyUsedUp");
+    drop(held);
+
+    sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass");
+    wait_for_alert(&prometheus, "MemoryVectorIndexInvalid");
+    wait_for_alert(&prometheus, "MemoryStoreNotReady");
+
+    drop(sql);
+    cluster.stop("fast");
+    wait_for_alert(&prometheus, "MemoryDown");
+    assert_eq!(prometheus.value("up{job=\"memory\"}"), 0.0);
+    assert!(
+        prometheus.query("memory_ext_info").is_empty(),
+        "nothing old is shown"
+    );
+}
+
+/// What an exporter of rows gives has the same names and values.
+fn by_rows(name: &str, target: &str, start: impl Fn(&Path, &Database, u16) -> Command) {
+    let cluster = cluster();
+    let database = initialised(&cluster);
+    database
+        .connect()
+        .run("SELECT memory_add('the ferry leaves at noon'); SELECT memory_search('ferry')");
+    let place = directory(name);
+    let port = free_port();
+    let _exporter = Running::start(
+        start(&place, &database, port),
+        port,
+        place.join("exporter.log"),
+    );
+    let prometheus = Prometheus::start(
+        &place,
+        &configuration("other-exporters/prometheus.yml", target, port),
+    );
+    wait_for_metrics(&prometheus);
+    let given: String = database.connect().one("SELECT memory_metrics()", &[]);
+    assert_eq!(arrived(&prometheus), names(&given));
+    assert_eq!(
+        prometheus.value("memory_operations_total{operation=\"add\", status=\"ok\"}"),
+        1.0
+    );
+    assert_eq!(
+        prometheus
+            .value("memory_operation_duration_seconds_bucket{operation=\"add\", le=\"+Inf\"}"),
+        1.0
+    );
+    assert_eq!(
+        prometheus.value("memory_db_connections_max / memory_db_connections_max"),
+        1.0
+    );
+    assert_eq!(prometheus.query("memory_rows{table=\"memories\"}").len(), 1);
+}
+
+#[test]
+fn metrics_arrive_by_the_postgres_exporter() {
+    by_rows(
+        "postgres-exporter",
+        "localhost:9187",
+        |_, database, port| {
+            let mut command = reaching(
+                Command::new(program("prometheus-postgres-exporter")),
+                database,
+                "metrics",
+            );
+            command
+                .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+                .arg("--extend.query-path")
+                .arg(docker("prometheus/other-exporters/postgres-exporter.yml"))
+                .arg("--disable-settings-metrics")
+                .env(
+                    "DATA_SOURCE_NAME",
+                    format!(
+                        "host={} port=5432 user=metrics dbname={} sslmode=disable",
+                        database.cluster.socket(),
+                        database.name
+                    ),
+                );
+            command
+        },
+    );
+}
+
+#[test]
+fn metrics_arrive_by_the_sql_exporter() {
+    by_rows("sql-exporter", "localhost:9187", |place, database, port| {
+        let configuration = read(docker("prometheus/other-exporters/sql-exporter.yml"));
+        let here = configuration
+            .replace(
+                "/memory?host=/var/run/postgresql",
+                &format!("/{}?host={}", database.name, database.cluster.socket()),
+            )
+            .replace("interval: 15s", "interval: 1s");
+        assert_ne!(here, configuration);
+        fs::write(place.join("sql-exporter.yml"), here).expect("a configuration is written");
+        let mut command = Command::new(program("prometheus-sql-exporter"));
+        command
+            .arg("-config.file")
+            .arg(place.join("sql-exporter.yml"))
+            .args(["-web.listen-address", &format!("127.0.0.1:{port}")]);
+        command
+    });
+}
+
+/// The exporter hands the arguments of a URL to its program, for which they could be a command.
+#[test]
+fn a_scraper_cannot_add_a_command() {
+    let cluster = cluster();
+    let database = initialised(&cluster);
+    let place = directory("arguments");
+    let exporter = exporter(&place, &database);
+    let (status, text) = get(exporter.port, "/proxy?module=memory");
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("memory_ext_info{"), "{text}");
+    for arguments in [
+        "args=-c&args=CREATE+TABLE+injected()",
+        "params=x&args=-c&args=%5C!+touch+/tmp/injected",
+    ] {
+        let (status, text) = get(exporter.port, &format!("/proxy?module=memory&{arguments}"));
+        assert_eq!(status, 500, "{text}");
+        assert!(!text.contains("memory_ext_info"), "{text}");
+    }
+    assert!(!Path::new("/tmp/injected").exists());
+    assert_eq!(
+        database.connect().one::<i64>(
+            "SELECT count(*) FROM pg_class WHERE relname = 'injected'",
+            &[]
+        ),
+        0
+    );
+}
+
+#[test]
+fn scripts_say_metrics_and_readiness() {
+    let cluster = cluster();
+    let database = initialised(&cluster);
+    let (good, text) = output(&mut script("memory-metrics.sh", &database, "metrics"));
+    assert!(good, "{text}");
+    assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");
+    assert!(output(&mut script("memory-ready.sh", &database, "postgres")).0);
+
+    // In a schema of its own.
+    let moved = cluster.empty_database();
+    moved.connect().run("CREATE SCHEMA \"Own\"; CREATE EXTENSION vector; CREATE EXTENSION memory_ext SCHEMA \"Own\"");
+    assert!(
+        !output(&mut script("memory-ready.sh", &moved, "postgres")).0,
+        "before init"
+    );
+    let (good, text) = output(&mut script("memory-metrics.sh", &moved, "postgres"));
+    assert!(good && text.contains("\nmemory_store_ready 0\n"), "{text}");
+    moved.connect().run("SELECT \"Own\".memory_init()");
+    assert!(output(&mut script("memory-ready.sh", &moved, "postgres")).0);
+    assert!(output(&mut script("memory-metrics.sh", &moved, "postgres")).0);
+
+    // Without a right, without the extension, without a server.
+    cluster.role("nobody");
+    let (good, text) = output(&mut script("memory-metrics.sh", &database, "nobody"));
+    assert!(!good && text.contains("pg_monitor"), "{text}");
+    let plain = cluster.empty_database();
+    assert!(!output(&mut script("memory-ready.sh", &plain, "postgres")).0);
+    assert!(!output(&mut script("memory-metrics.sh", &plain, "postgres")).0);
+    cluster.stop("fast");
+    assert!(!output(&mut script("memory-ready.sh", &database, "postgres")).0);
+    assert!(!output(&mut script("memory-metrics.sh", &database, "metrics")).0);
+}
+
+/// docker/init: whoever scrapes can do nothing else, and its password is in no log.
+#[test]
+fn the_role_that_scrapes_may_do_nothing_else() {
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec!["log_statement = 'all'", "log_min_duration_statement = 0"],
+    });
+    let database = cluster.empty_database();
+    let copy = cluster.directory().join("init.sql");
+    fs::copy(docker("init/10-memory.sql"), &copy).expect("the script is copied");
+    let secret = cluster.directory().join("metrics_password");
+    fs::write(&secret, "it's-a-\"secret\"\n").expect("a password");
+    let (good, said) = output(
+        cluster
+            .client("psql", &database.name)
+            .env("METRICS_PASSWORD_FILE", &secret)
+            .args(["-X", "-v", "ON_ERROR_STOP=1", "-f"])
+            .arg(&copy),
+    );
+    assert!(good, "{said}");
+    assert!(!cluster.log().contains("secret"), "{}", cluster.log());
+
+    let mut admin = database.connect();
+    assert_eq!(
+        admin.one::<String>(
+            "SELECT tableowner::text FROM pg_tables WHERE tablename = 'memories'",
+            &[]
+        ),
+        "memory_owner"
+    );
+    assert!(!admin.one::<bool>(
+        "SELECT rolcanlogin OR rolsuper FROM pg_roles WHERE rolname = 'memory_owner'",
+        &[]
+    ));
+    assert!(admin.one::<bool>(
+        "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'metrics'",
+        &[]
+    ));
+    let mut metrics = database.connect_as("metrics");
+    assert!(
+        !metrics
+            .one::<String>("SELECT memory_metrics()", &[])
+            .is_empty()
+    );
+    for statement in [
+        "SELECT memory_add('x')",
+        "SELECT memory_search('x')",
+        "SELECT * FROM memories",
+        "CREATE TABLE x ()",
+    ] {
+        metrics.refused(statement, &[]).is("42501");
+    }
+}
+
+/// The last step of docker/Dockerfile.
+#[test]
+fn the_check_of_the_image_passes_here_and_fails_without_the_extension() {
+    let cluster = Cluster::prepare(support::Server::from_environment(), Options::default());
+    let copy = cluster.directory().join("build-steps.sh");
+    fs::copy(docker("build-steps.sh"), &copy).expect("the script is copied");
+    let check = |library: &str| {
+        let mut command = cluster.server.command("env");
+        command
+            .arg(format!("PG_CONFIG={}", cluster.server.program("pg_config").display()))
+            .arg(format!("TMPDIR={}", cluster.directory().display()))
+            .arg("bash")
+            .arg("-c")
+            .arg(format!("sed 's/shared_preload_libraries=memory_ext/shared_preload_libraries={library}/' \"$0\" > \"$0.new\"; bash \"$0.new\" check"))
+            .arg(&copy)
+            .env_remove("RUST_BACKTRACE");
+        output(&mut command)
+    };
+    let (good, said) = check("memory_ext");
+    assert!(
+        good && said.contains(&format!(
+            "memory_ext {} works on PostgreSQL",
+            env!("CARGO_PKG_VERSION")
+        )),
+        "{said}"
+    );
+    let (good, said) = check("not_there");
+    assert!(
+        !good && said.contains("the server does not start"),
+        "{said}"
+    );
+}
