@@ -93,7 +93,8 @@ fn durations_and_the_workers_age_are_of_a_clock_that_does_not_jump() {
         std::thread::scope(|scope| {
             let mut client = database.connect();
             let add = scope.spawn(move || client.run(&format!("SELECT memory_add('jump {jump}')")));
-            let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)";
+            let waiting =
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)";
             wait_until("the add waits", SOON, || sql.one(waiting, &[]));
             server.set(jump);
             const NAP: Duration = Duration::from_millis(300);
@@ -103,16 +104,28 @@ fn durations_and_the_workers_age_are_of_a_clock_that_does_not_jump() {
             add.join().expect("added");
         });
         let now: f64 = sql.one("SELECT extract(epoch FROM clock_timestamp())::float8", &[]);
-        assert!((now - real - jump as f64).abs() < 60.0, "the clock has jumped");
+        assert!(
+            (now - real - jump as f64).abs() < 60.0,
+            "the clock has jumped"
+        );
 
         let found = scrape(&mut sql);
         let sum = found
-            .value("memory_operation_duration_seconds_sum", &[("operation", "add")])
+            .value(
+                "memory_operation_duration_seconds_sum",
+                &[("operation", "add")],
+            )
             .expect("a sum");
         assert!(sum >= slept.as_secs_f64() && sum < 60.0, "{sum}");
         assert_eq!(
-            found.value("memory_operation_duration_seconds_bucket", &[("operation", "add"), ("le", "30")]),
-            found.value("memory_operation_duration_seconds_count", &[("operation", "add")])
+            found.value(
+                "memory_operation_duration_seconds_bucket",
+                &[("operation", "add"), ("le", "30")]
+            ),
+            found.value(
+                "memory_operation_duration_seconds_count",
+                &[("operation", "add")]
+            )
         );
         let health: serde_json::Value = sql.one("SELECT memory_health()", &[]);
         let issues = health["issues"].to_string();

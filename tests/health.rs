@@ -212,10 +212,7 @@ fn hl_1_what_is_wrong_is_told() {
     ] {
         sql.run(change);
         // Sessions of their own: nothing tells the others of rows that somebody changes in these tables by hand.
-        for client in [
-            &mut database.connect(),
-            &mut database.connect_as(&role()),
-        ] {
+        for client in [&mut database.connect(), &mut database.connect_as(&role())] {
             is(client, status, part);
             assert_eq!(ready(client), is_ready, "{change}");
         }

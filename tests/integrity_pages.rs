@@ -25,7 +25,7 @@ fn cluster(checksums: bool) -> Cluster {
 
 /// Not every server comes with contrib.
 fn amcheck_is_there(cluster: &Cluster) -> bool {
-    let there = cluster.database().connect().one(
+    let there: bool = cluster.database().connect().one(
         "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
         &[],
     );
