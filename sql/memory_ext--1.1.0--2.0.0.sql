@@ -170,6 +170,11 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_export_wrapper';
 
+CREATE FUNCTION "memory_health"() RETURNS jsonb
+STRICT STABLE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_health_wrapper';
+
 CREATE FUNCTION "memory_import"(
     "lines" TEXT[],
     "format" TEXT DEFAULT NULL,
@@ -245,6 +250,32 @@ CREATE FUNCTION "memory_maintenance_history"(
 STABLE PARALLEL RESTRICTED
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_maintenance_history_wrapper';
+
+CREATE FUNCTION "memory_metrics"() RETURNS TEXT
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_metrics_wrapper';
+
+CREATE FUNCTION "memory_progress"() RETURNS TABLE (
+    "pid" INT,
+    "operation" TEXT,
+    "phase" TEXT,
+    "done" bigint,
+    "total" bigint,
+    "percent" double precision,
+    "rate" double precision,
+    "remaining" interval,
+    "started_at" timestamp with time zone,
+    "role" TEXT
+)
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_progress_wrapper';
+
+CREATE FUNCTION "memory_ready"() RETURNS bool
+STRICT STABLE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_ready_wrapper';
 
 CREATE FUNCTION "memory_rebuild_index"(
     "m" INT DEFAULT NULL,
@@ -326,6 +357,17 @@ CREATE FUNCTION "memory_scan"(
 STABLE PARALLEL SAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'memory_scan_wrapper';
+
+CREATE FUNCTION "memory_stats"(
+    "project_id" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "name" TEXT,
+    "value" double precision,
+    "labels" jsonb
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'memory_stats_wrapper';
 
 CREATE FUNCTION "memory_validate_vectors"(
     "project_id" TEXT DEFAULT NULL,
@@ -456,6 +498,15 @@ All rows are of the snapshot of the statement. In a select list (SELECT memory_e
 rows stream and memory stays bounded; in FROM the server collects them first. Without escapes they arrive by psql -XAtq -c
 ''SELECT memory_export()''. Recorded as an event. Needs the admin privilege. Errors: 22023, 42501, 54000, 55000.';
 
+COMMENT ON FUNCTION memory_health() IS
+'How the store is, as JSON: numbers only, for any role.
+
+status is healthy, degraded (it works, but somebody should look: issues says at what), unhealthy (it cannot be used as it is) or
+uninitialized. version, store_version; db_health (in_recovery, read_only, connections, max_connections); memories (total, live, keyed,
+expired, deleted, deprecated, sensitive; estimated beyond 50000, else counted); vectors (eligible, embedded, waiting, stale, sync_ratio);
+backlog (expired, tombstones, unsealed; up to 100001); worker (preloaded, last_run, runs, errors); index (valid, bytes); issues, a list
+of texts. What cannot be known is null. Works on a standby. Raises no error for what it is to report.';
+
 COMMENT ON FUNCTION memory_import(TEXT[], TEXT, TEXT, TEXT, TEXT, TEXT, bool, bool, TEXT) IS
 'Imports memories from lines, all or none, and returns a report; the same lines again change nothing.
 
@@ -497,6 +548,15 @@ COMMENT ON FUNCTION memory_maintenance_history(INT) IS
 'What maintenance found and did, the newest first; page_size is 1..10000. The worker''s rounds are here too, see
 memory_ext.maintenance_interval. For the owner of the memories and admins of every project. Errors: 22023, 42501, 55000.';
 
+COMMENT ON FUNCTION memory_metrics() IS
+'All metrics of this database''s store in Prometheus''s text format 0.0.4.
+
+Counters and durations count from the server''s start, in memory that it shares: with the library in shared_preload_libraries only,
+else memory_ext_preloaded is 0 and they are absent. They count whatever becomes of the transaction. Numbers of rows are estimated
+(memory_stats() counts), backlogs are counted up to 100001. Absent is what there is none of, or what cannot be known: before
+memory_init(), in an older store, while the table is locked (memory_ext_scrape_errors). Works on a standby. For members of
+pg_monitor, the owner of the memories and admins of every project. Errors: 42501.';
+
 COMMENT ON FUNCTION memory_playbook(TEXT, INT, double precision, TEXT[], TEXT, TEXT, TEXT, vector, jsonb, jsonb, timestamp with time zone, TEXT) IS
 'What agents have learned about a kind of task, best first.
 
@@ -505,6 +565,18 @@ standard deviation of Beta(helpful + 1, harmful + 1)); memory_ext.effectiveness_
 confidence alone decides. k is 1..10000; k rows are returned whenever k match. memory_types is strategy and reflection unless said
 otherwise; task_type keeps what metadata.task_type says is for another kind of task out; min_effectiveness is -1..1. as_of shows the
 playbook of a past time, with the contents and votes of then; left out, memory_ext.as_of does. Errors: 22023, 42501, 55000.';
+
+COMMENT ON FUNCTION memory_progress() IS
+'Long calls of this database that are under way: export, import, backup, restore, reembed, rebuild_index, integrity checks, expiry.
+
+done rows of total (NULL: not known beforehand), percent, rate in rows a second, remaining time; phase is what the call is at, and a
+call may have several rows. One''s own calls, those of all roles for members of pg_monitor. How far an index is built, only
+pg_stat_progress_create_index tells. Needs the library in shared_preload_libraries. Errors: 55000.';
+
+COMMENT ON FUNCTION memory_ready() IS
+'Whether the store can be used: it is there, of a version that the library serves, with all its tables and a valid vector index.
+
+Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot.';
 
 COMMENT ON FUNCTION memory_rebuild_index(INT, INT, bool) IS
 'Drops the vector index and builds it again, with other parameters if given: m 2..100 (links of a vector), ef_construction 4..1000
@@ -573,6 +645,14 @@ COMMENT ON FUNCTION memory_scan(TEXT) IS
 findings has category (pii, secret, injection), kind, start and length in characters (as in substr), confidence (medium, high) and the
 policy in force for it (allow, flag, redact, reject: memory_ext.pii_policy, secret_policy, injection_policy); redacted is the text with
 [REDACTED:kind] in place of each. Time grows with the length only. Errors: 22023 NULL, 54000 over memory_ext.max_content_bytes.';
+
+COMMENT ON FUNCTION memory_stats(TEXT) IS
+'The metrics of memory_metrics() as rows, with rows and backlogs counted, which reads the tables; and memories by what they are
+(memory_memories: total, live, keyed, expired, deleted, deprecated, sensitive, eligible for a vector, embedded, waiting, stale, over:
+expired, deleted or not) and by type.
+
+project_id NULL is the whole store; for one project there are its counts alone, for its admins too. Of durations there are _count and
+_sum. Errors: 22023, 42501.';
 
 COMMENT ON FUNCTION memory_validate_vectors(TEXT, INT) IS
 'The checks of memory_check_integrity() that are about vectors, and in a first row, vectors, what there is: rows, embedded, waiting

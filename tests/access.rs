@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::agents::{ALICE_SEES, three_agents};
 use support::calls::{
     ADMINISTERING, BACKING_UP, OWNING, READING, READING_1_1, READING_2_0, READING_FOR_OTHERS_1_1,
-    TOUCHING, WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
+    TOUCHING, WATCHING, WRITING, WRITING_1_1, WRITING_FOR_ALL, WRITING_FOR_OTHERS_1_1, call,
 };
 use support::{Sql, cluster, database, granted, role, store_hash};
 
@@ -28,6 +28,7 @@ fn the_calls_tested_here_are_all_there_are() {
         ADMINISTERING,
         BACKING_UP,
         OWNING,
+        WATCHING,
     ]
     .concat()
     .join("\n");
@@ -86,6 +87,7 @@ fn c23_a_stranger_is_refused_by_every_function() {
         ADMINISTERING,
         BACKING_UP,
         OWNING,
+        WATCHING,
     ]
     .concat()
     {
@@ -160,7 +162,7 @@ fn each_privilege_includes_the_one_below_and_no_more() {
         reader.refused(&call, &[]).is("42501").well_formed();
         writer.refused(&call, &[]).is("42501").well_formed();
     }
-    for template in OWNING {
+    for template in [OWNING, WATCHING].concat() {
         for client in [&mut reader, &mut writer, &mut admin] {
             client
                 .refused(&call(template, &id, None, "default"), &[])
@@ -348,7 +350,7 @@ fn c23_an_agent_bound_role_cannot_claim_another_agent_in_any_function() {
                 .well_formed();
         }
     }
-    for template in [ADMINISTERING, BACKING_UP, OWNING].concat() {
+    for template in [ADMINISTERING, BACKING_UP, OWNING, WATCHING].concat() {
         alice
             .refused(&call(template, "alice-private", None, "default"), &[])
             .is("42501")

@@ -9,8 +9,8 @@ SET ROLE memory_owner;
 SELECT memory_init();
 RESET ROLE;
 
+\set metrics `test -s "${METRICS_PASSWORD_FILE:-/dev/null}" && echo on || echo off`
 \set metrics_password `cat "${METRICS_PASSWORD_FILE:-/dev/null}"`
-SELECT :'metrics_password' <> '' AS metrics \gset
 CREATE ROLE metrics IN ROLE pg_monitor CONNECTION LIMIT 3;
 \if :metrics
     -- The statement with the password stays out of the server log, whatever is logged.

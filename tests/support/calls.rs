@@ -81,10 +81,10 @@ pub const BACKING_UP: &[&str] = &[
     "SELECT * FROM memory_backup_stream(passphrase => 'new' PROJECT)",
     "SELECT memory_restore_stream('parts' PROJECT)",
 ];
+/// About the store as a whole, and not about what is in a memory: whoever watches it, too, and of now whatever a session looks at.
+pub const WATCHING: &[&str] = &["SELECT memory_metrics()", "SELECT * FROM memory_stats()"];
 pub const OWNING: &[&str] = &[
     "SELECT memory_expire()",
-    "SELECT memory_metrics()",
-    "SELECT * FROM memory_stats()",
     "SELECT memory_migrate()",
     "SELECT * FROM memory_check_integrity()",
     "SELECT * FROM memory_validate_vectors()",

@@ -296,12 +296,10 @@ impl Found {
     }
 }
 
-/// An expression without the parentheses that the server puts around it.
-fn bare(expression: &str) -> &str {
-    expression
-        .strip_prefix('(')
-        .and_then(|inner| inner.strip_suffix(')'))
-        .unwrap_or(expression)
+/// An expression without the parentheses that the server puts around its parts, and without its line breaks.
+fn bare(expression: &str) -> String {
+    let inner = expression.replace(['(', ')'], " ");
+    inner.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The statements that make an index again, the vector index with the parameters it has.

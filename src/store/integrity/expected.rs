@@ -259,7 +259,7 @@ fn index(rest: &str, unique: bool, statement: &str) -> Option<Index> {
         method: method.to_owned(),
         keys: keys.collect(),
         predicate: rest
-            .split_once(" WHERE ")
+            .split_once("WHERE ")
             .map(|(_, predicate)| predicate.to_owned()),
         statement: statement.to_owned(),
     })
