@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS @schema@.memory_import_lines (
     PRIMARY KEY (role, line_number)
 );
 
+-- Compressing a line with a vector would take longer than all else that is done with it.
+ALTER TABLE @schema@.memory_import_lines ALTER COLUMN line SET STORAGE EXTERNAL;
+
 -- What maintenance found and did.
 CREATE TABLE IF NOT EXISTS @schema@.memory_maintenance_runs (
     run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

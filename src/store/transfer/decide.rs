@@ -27,6 +27,15 @@ pub struct Decision {
     pub displaced: Vec<String>,
 }
 
+impl Decision {
+    pub fn to_insert(items: usize) -> Self {
+        Decision {
+            fates: vec![Fate::Insert; items],
+            displaced: Vec::new(),
+        }
+    }
+}
+
 /// What a dry run would have written so far; the store does not have it.
 #[derive(Default)]
 pub struct Imagined {

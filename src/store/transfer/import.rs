@@ -6,7 +6,7 @@ use memory_core::jsonl::{Format, Record, Skipped, Target};
 use serde_json::{Map, Value, json};
 
 use super::batch::{Item, OnConflict, Tally, distinct, owned};
-use super::decide::{Fate, Imagined, decide};
+use super::decide::{Decision, Fate, Imagined, decide};
 use super::reader::{self, Reader};
 use super::refusal::Place;
 use super::rules::Rules;
@@ -102,6 +102,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
                 .unwrap_or_default(),
             items: Vec::new(),
             bytes: 0,
+            mostly_new: true,
             tally,
             dropped_vectors: 0,
             redacted: 0,
@@ -176,6 +177,8 @@ struct Writer<'w, 'c> {
     now: String,
     items: Vec<Item>,
     bytes: usize,
+    /// So were the items of the batch before.
+    mostly_new: bool,
     tally: Tally,
     dropped_vectors: u64,
     redacted: u64,
@@ -219,6 +222,13 @@ impl Writer<'_, '_> {
             let order = |item: &Item| (item.held_hash(), item.held_key().map(owned));
             order(a).cmp(&order(b))
         });
+        // Nothing is looked up of what goes in at once.
+        if self.imagined.is_none() && self.mostly_new {
+            let all = pending.len();
+            let call = self.call;
+            pending = call.sql(|session| self.write(session, pending, Decision::to_insert(all)))?;
+            self.mostly_new = pending.len() * 2 <= all;
+        }
         // What a concurrent writer has put in the way between the look and the write is looked at again.
         const ROUNDS: usize = 8;
         for _ in 0..ROUNDS {
@@ -227,7 +237,17 @@ impl Writer<'_, '_> {
             }
             system::check_for_interrupts();
             let call = self.call;
-            pending = call.sql(|session| self.write(session, pending))?;
+            pending = call.sql(|session| {
+                let decision = decide(
+                    call,
+                    session,
+                    &pending,
+                    self.policy,
+                    self.imagined.as_ref(),
+                    &mut self.tally,
+                )?;
+                self.write(session, pending, decision)
+            })?;
         }
         Err(
             Error::version_conflict("equal memories are being added and removed at the same time")
@@ -236,15 +256,12 @@ impl Writer<'_, '_> {
     }
 
     /// Writes what is to be written; the items that were kept out all the same.
-    fn write(&mut self, session: &Session, items: Vec<Item>) -> Result<Vec<Item>> {
-        let decision = decide(
-            self.call,
-            session,
-            &items,
-            self.policy,
-            self.imagined.as_ref(),
-            &mut self.tally,
-        )?;
+    fn write(
+        &mut self,
+        session: &Session,
+        items: Vec<Item>,
+        decision: Decision,
+    ) -> Result<Vec<Item>> {
         let of = |wanted: fn(&Fate) -> bool| {
             let chosen = items.iter().zip(&decision.fates);
             chosen
