@@ -123,10 +123,17 @@ fn memory_stays_bounded_over_many_rows() {
         "{rows} rows, {:.1} MB of backup: {figures:#?}",
         fs::metadata(file(&name)).expect("a backup").len() as f64 / MEGABYTE as f64
     );
-    for bytes in highest {
-        assert!(bytes <= 64 * MEGABYTE, "{figures:#?}");
+    // 20,000 rows are more than 10 MB: what keeps them all does not pass. A restore builds indexes, in maintenance_work_mem.
+    let stored: i64 = empty.connect().one("SELECT pg_table_size('memories')", &[]);
+    let (reading, restoring, streaming) = (6, 64, 12);
+    assert!(stored as u64 > 2 * reading * MEGABYTE);
+    let limits = [
+        reading, reading, restoring, restoring, restoring, restoring, streaming,
+    ];
+    for (bytes, limit) in highest.into_iter().zip(limits) {
+        assert!(bytes <= limit * MEGABYTE, "{figures:#?}");
     }
-    let hash = "SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM memories m";
+    let hash = "SELECT sum(hashtextextended(m::text, 0))::text FROM memories m";
     assert_eq!(
         sql.one::<String>(hash, &[]),
         empty.connect().one::<String>(hash, &[])

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use postgres::config::Host;
 use postgres::{Client, Config, NoTls};
@@ -212,6 +214,33 @@ pub fn private_memory(process: i32) -> Result<u64> {
         Ok(line.trim_end_matches("kB").trim().parse()?)
     };
     Ok((kilobytes("VmRSS:")? - kilobytes("RssShmem:")?) * 1024)
+}
+
+/// How long the call takes, and how many megabytes of memory beyond what the session has before.
+pub fn watched(
+    session: &mut Client,
+    call: impl FnOnce(&mut Client) -> Result<()>,
+) -> Result<(Duration, f64)> {
+    let process: i32 = session.query_one("SELECT pg_backend_pid()", &[])?.get(0);
+    let before = private_memory(process)?;
+    let (highest, done) = (AtomicU64::new(before), AtomicBool::new(false));
+    let time = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if let Ok(now) = private_memory(process) {
+                    highest.fetch_max(now, Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let started = Instant::now();
+        let result = call(session);
+        let time = started.elapsed();
+        done.store(true, Ordering::Relaxed);
+        result.map(|()| time)
+    })?;
+    let growth = highest.load(Ordering::Relaxed) - before;
+    Ok((time, growth as f64 / (1024.0 * 1024.0)))
 }
 
 fn machine() -> String {

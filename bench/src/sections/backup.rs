@@ -1,16 +1,14 @@
 //! memory_backup and memory_restore: time beside COPY and AES, speed of the cipher, memory of the session.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use memory_core::container::{
     Cipher, Column, Compression, DEFAULT_CHUNK_SIZE, Header, Randomness, Secret, Section, Writer,
 };
-use postgres::Client;
 
 use crate::report::{Line, Report, Target};
-use crate::server::{Database, private_memory};
+use crate::server::{Database, watched};
 use crate::{Result, progress};
 
 /// Plaintext that AES handles in a second, at least.
@@ -18,7 +16,6 @@ const MEGABYTES_A_SECOND: f64 = 150.0;
 const SLOWDOWN: f64 = 1.5;
 /// What a backup or a restore may take beside what the session has.
 const MEMORY: f64 = 64.0;
-const MEGABYTE: f64 = 1024.0 * 1024.0;
 /// Of several turns the fastest counts.
 const TURNS: usize = 3;
 
@@ -115,33 +112,6 @@ fn restore(store: &Database, files: &Files, rows: i64, report: &mut Report) -> R
             .note("likewise"),
     );
     Ok(())
-}
-
-/// How long the call takes, and how many megabytes of memory beyond what the session has before.
-fn watched(
-    session: &mut Client,
-    call: impl FnOnce(&mut Client) -> Result<()>,
-) -> Result<(Duration, f64)> {
-    let process: i32 = session.query_one("SELECT pg_backend_pid()", &[])?.get(0);
-    let before = private_memory(process)?;
-    let (highest, done) = (AtomicU64::new(before), AtomicBool::new(false));
-    let time = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                if let Ok(now) = private_memory(process) {
-                    highest.fetch_max(now, Ordering::Relaxed);
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let started = Instant::now();
-        let result = call(session);
-        let time = started.elapsed();
-        done.store(true, Ordering::Relaxed);
-        result.map(|()| time)
-    })?;
-    let growth = highest.load(Ordering::Relaxed) - before;
-    Ok((time, growth as f64 / MEGABYTE))
 }
 
 /// The container alone: rows of 1 KB through hashes and cipher, to nowhere.

@@ -1,5 +1,5 @@
 //! A file through memory_import_inbox, beside raw COPY of the same rows into the same table. Neither side has the vectors' index:
-//! its build is the same for both, and hides everything else.
+//! its build is the same for both, and hides everything else. And the memory of an export, which is where the file comes from.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -9,10 +9,11 @@ use postgres::Client;
 use crate::corpus::{Corpus, Project, Source, Width};
 use crate::options::BenchOptions;
 use crate::report::{Line, Report, Target};
-use crate::server::{Database, Server};
+use crate::server::{Database, Server, watched};
 use crate::{Result, progress, store};
 
 const THROUGHPUT: f64 = 0.6;
+const MOST_MEMORY: f64 = 64.0;
 const PROJECT: &str = "default";
 /// Memories of one memory_add_many while the source is filled.
 const CHUNK: usize = 1000;
@@ -32,6 +33,7 @@ pub fn measure(
     }];
     let corpus = Corpus::new(source, Width::Narrow, projects, options.seed);
     let filled = filled(server, &corpus)?;
+    memory_of_export(&filled, report)?;
     for vectors in [false, true] {
         let files = Files::of(&filled, vectors)?;
         let (mut ours, mut raw) = (Vec::new(), Vec::new());
@@ -95,6 +97,25 @@ fn empty<'s>(server: &'s Server, purpose: &str, corpus: &Corpus) -> Result<Datab
         .connect()?
         .batch_execute("DROP INDEX ix_memories_embedding_hnsw")?;
     Ok(database)
+}
+
+/// Of a session that writes all memories with their vectors, beyond what it has before.
+fn memory_of_export(filled: &Database, report: &mut Report) -> Result<()> {
+    let mut client = filled.connect()?;
+    client.query("SELECT memory_version()", &[])?;
+    let (time, peak) = watched(&mut client, |client| {
+        let mut reader = client.copy_out(&format!(
+            "COPY (SELECT memory_export(include_embeddings => true)) TO STDOUT {AS_IT_IS}"
+        ))?;
+        std::io::copy(&mut reader, &mut std::io::sink())?;
+        Ok(())
+    })?;
+    report.add(
+        Line::new("memory of memory_export", "MB", peak)
+            .target(Target::AtMost(MOST_MEMORY))
+            .note(format!("with vectors, {:.2} s", time.as_secs_f64())),
+    );
+    Ok(())
 }
 
 /// The same memories as lines, and as COPY gives and takes them.

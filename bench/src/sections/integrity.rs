@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::corpus::Corpus;
 use crate::report::{Line, Report, Target};
-use crate::server::private_memory;
+use crate::server::watched;
 use crate::{Result, progress};
 
 /// Seconds for a million hashes.
@@ -22,12 +22,14 @@ const HASHING: [&str; 3] = ["content_hash", "dedupe_hash", "history_hash"];
 
 pub fn measure(client: &mut Client, corpus: &Corpus, report: &mut Report) -> Result<()> {
     progress("checking the store's integrity");
-    let process: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
     let half = corpus.projects()[0].name.as_str();
     let part = Timed::fastest(client, Some(half))?;
-    let before = private_memory(process)?;
-    let whole = Timed::fastest(client, None)?;
-    let grown = (private_memory(process)?.saturating_sub(before)) as f64 / 1e6;
+    let mut times = None;
+    let (_, grown) = watched(client, |client| {
+        times = Some(Timed::fastest(client, None)?);
+        Ok(())
+    })?;
+    let whole = times.ok_or("the check has not run")?;
     let rows = corpus.len() as f64;
     let note = format!(
         "{} hashes, {:.2} s in all; a project of {} hashes {:.2} s",
@@ -72,8 +74,8 @@ impl Timed {
             for row in rows {
                 let (check, status): (&str, &str) = (row.get(0), row.get(1));
                 let details: Value = row.get(2);
-                if status == "error" {
-                    return Err(format!("the store is not whole: {check}: {details}").into());
+                if status != "ok" {
+                    return Err(format!("a whole store has no findings: {check}: {details}").into());
                 }
                 if HASHING.contains(&check) {
                     hashes += details["checked"].as_i64().unwrap_or_default();
