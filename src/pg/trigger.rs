@@ -214,6 +214,14 @@ impl RowChange {
         Some(TriggerRow(self.new.or(self.old)?))
     }
 
+    /// The same of an INSTEAD OF trigger, as a copy: of the row that such a trigger was given, and gives back, PostgreSQL keeps its
+    /// own copy until the statement ends, however many rows a COPY brings.
+    pub fn finish_copy(self) -> Option<TriggerRow> {
+        let row = self.finish()?;
+        // SAFETY: the tuple is valid; the copy is made in the context of the call, which is that of the row.
+        Some(TriggerRow(unsafe { pg_sys::heap_copytuple(row.0) }))
+    }
+
     /// Makes the settings so far part of the new row, as which everything sees them from here on.
     pub fn settle(&mut self) {
         if let Some(tuple) = &mut self.new

@@ -173,5 +173,5 @@ fn memory_import_line(call: FunctionCallInfo) -> Result<Option<TriggerRow>> {
     }
     let change = RowChange::of(call, false)?;
     inbox::bring(&change)?;
-    Ok(change.finish())
+    Ok(change.finish_copy())
 }
