@@ -78,7 +78,11 @@ fn se_3_what_a_server_exports_verifies_without_it() {
         "-c",
         "\"$1\" verify - --key-file \"$2\" <\"$3\"",
         "sh",
-        cluster().server.program("memory-audit").to_str().expect("ASCII"),
+        cluster()
+            .server
+            .program("memory-audit")
+            .to_str()
+            .expect("ASCII"),
         key,
         file.to_str().expect("ASCII"),
     ]));
@@ -86,7 +90,10 @@ fn se_3_what_a_server_exports_verifies_without_it() {
 
     // Any line edited, missing or moved is named.
     let lines: Vec<&str> = text.lines().collect();
-    let events = lines.iter().filter(|line| line.contains("\"event_id\"")).count();
+    let events = lines
+        .iter()
+        .filter(|line| line.contains("\"event_id\""))
+        .count();
     assert!(events > 10, "{text}");
     for (what, changed) in [
         ("words 3", text.replacen("words 3", "words 4", 1)),

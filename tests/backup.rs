@@ -414,7 +414,7 @@ fn secrets_that_leave_or_come_are_recorded_whatever_the_audit_is() {
     sql.run("SELECT memory_export(); SELECT memory_update('three', 'words of three, changed', agent_id => '*')");
     assert_eq!(sql.column::<String>(events, &[&last]), [""; 0]);
 
-    backup(&mut sql, &full, &format!(", {FULL}"));
+    backup(&mut sql, &full, FULL);
     restore(&mut sql, &full, ", confirm_sensitive => true");
     sql.run(&format!(
         "SELECT memory_backup_rotate('{full}', new_passphrase => 'another');

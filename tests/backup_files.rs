@@ -465,10 +465,7 @@ fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     sql.run("VACUUM; CHECKPOINT");
     let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
     let limit = |size: &str| {
-        run(Command::new("prlimit").args([
-            format!("--pid={process}"),
-            format!("--fsize={size}:"),
-        ]));
+        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
     };
     limit("200000");
     let refusal = sql.refused(&format!("SELECT memory_backup('{name}')"), &[]);
@@ -482,10 +479,7 @@ fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     let old = fs::read(file(&small)).expect("a backup");
     let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
     let limit = |size: &str| {
-        run(Command::new("prlimit").args([
-            format!("--pid={process}"),
-            format!("--fsize={size}:"),
-        ]));
+        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
     };
     limit("100");
     let refusal = other.refused(
@@ -523,11 +517,15 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
                 .query_one("SELECT memory_backup('cut_off')", &[])
                 .expect_err("it does not come to its end")
         });
-        wait_until("the backup is being written", Duration::from_secs(30), || {
-            unfinished().iter().any(|name| {
-                fs::metadata(folder.join(name)).is_ok_and(|metadata| metadata.len() > 0)
-            })
-        });
+        wait_until(
+            "the backup is being written",
+            Duration::from_secs(30),
+            || {
+                unfinished().iter().any(|name| {
+                    fs::metadata(folder.join(name)).is_ok_and(|metadata| metadata.len() > 0)
+                })
+            },
+        );
         run(Command::new("kill").args(["-9", &process.to_string()]));
         call.join().expect("the call ends");
     });
@@ -552,9 +550,11 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
     std::thread::scope(|scope| {
         let process: i32 = slow.one("SELECT pg_backend_pid()", &[]);
         let call = scope.spawn(|| slow.query_one("SELECT memory_backup('at_once')", &[]));
-        wait_until("the other is being written", Duration::from_secs(30), || {
-            unfinished().iter().any(|name| name.starts_with(".at_once"))
-        });
+        wait_until(
+            "the other is being written",
+            Duration::from_secs(30),
+            || unfinished().iter().any(|name| name.starts_with(".at_once")),
+        );
         run(Command::new("kill").args(["-STOP", &process.to_string()]));
         let made = sql.query_one("SELECT memory_backup('whole')", &[]);
         let seen = unfinished();

@@ -38,7 +38,12 @@ const WAYS: &str = "
 
 /// What is looked for: the setting, the flag, a text that has it, and a part that must not stay.
 const LOOKED_FOR: [[&str; 4]; 3] = [
-    ["pii_policy", "pii:email", "write to bob@example.org", "bob@"],
+    [
+        "pii_policy",
+        "pii:email",
+        "write to bob@example.org",
+        "bob@",
+    ],
     [
         "secret_policy",
         "secret:github_token",
@@ -79,7 +84,12 @@ fn each(action: &str, check: impl Fn(&mut Client, &str, &str, [&str; 4])) {
         for [name, before, statement] in ways() {
             prepare(&mut sql, before, text, setting, action);
             let case = format!("{setting} {action}: {name}");
-            check(&mut sql, &case, &statement.replace("TEXT", text), looked_for);
+            check(
+                &mut sql,
+                &case,
+                &statement.replace("TEXT", text),
+                looked_for,
+            );
             sql.run("ROLLBACK");
         }
     }
@@ -111,17 +121,28 @@ fn allow_lets_everything_in() {
 
 #[test]
 fn reject_refuses_every_way_of_writing_and_changes_nothing() {
-    each("reject", |sql, case, statement, [setting, flag, _, part]| {
-        let before = store_hash(sql);
-        let refusal = sql.refused(statement, &[]);
-        let kind = flag.split(':').nth(1).expect("a kind");
-        assert!(!format!("{refusal:?}").replace(&refusal.what, "").contains(part), "{case}");
-        assert!(refusal.message.contains(&format!("memory_ext.{setting}")), "{case}: {refusal:?}");
-        assert!(refusal.message.contains(kind), "{case}: {refusal:?}");
-        refusal.is("22023").helps().well_formed();
-        sql.run("ROLLBACK TO ready");
-        assert_eq!(store_hash(sql), before, "{case}");
-    });
+    each(
+        "reject",
+        |sql, case, statement, [setting, flag, _, part]| {
+            let before = store_hash(sql);
+            let refusal = sql.refused(statement, &[]);
+            let kind = flag.split(':').nth(1).expect("a kind");
+            assert!(
+                !format!("{refusal:?}")
+                    .replace(&refusal.what, "")
+                    .contains(part),
+                "{case}"
+            );
+            assert!(
+                refusal.message.contains(&format!("memory_ext.{setting}")),
+                "{case}: {refusal:?}"
+            );
+            assert!(refusal.message.contains(kind), "{case}: {refusal:?}");
+            refusal.is("22023").helps().well_formed();
+            sql.run("ROLLBACK TO ready");
+            assert_eq!(store_hash(sql), before, "{case}");
+        },
+    );
 }
 
 #[test]
@@ -215,7 +236,10 @@ fn a_restored_version_that_is_redacted_is_the_memory_it_has_become() {
         .is("23505")
         .says("\"same\"");
     sql.run("SELECT memory_delete('same')");
-    assert_eq!(sql.one::<i32>("SELECT memory_restore_version('w', 1)", &[]), 3);
+    assert_eq!(
+        sql.one::<i32>("SELECT memory_restore_version('w', 1)", &[]),
+        3
+    );
     assert_eq!(
         sql.one::<String>("SELECT memory_add('write to bob@example.org')", &[]),
         "w"

@@ -281,7 +281,12 @@ fn what_has_no_word_in_it_is_embedded_and_counted_like_the_rest() {
              RESET session_replication_role"
         ));
         let report: Value = sql.one("SELECT memory_reembed()", &[]);
-        for (counter, expected) in [("found", 5), ("eligible", 5), ("embedded", 5), ("failed", 0)] {
+        for (counter, expected) in [
+            ("found", 5),
+            ("eligible", 5),
+            ("embedded", 5),
+            ("failed", 0),
+        ] {
             assert_eq!(report[counter], expected, "{embedder}: {report}");
         }
         assert_eq!(

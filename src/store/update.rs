@@ -215,7 +215,8 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         content = Some(screened.content);
     } else if reveals && content_policy::is_on() {
         // What was let in as a secret comes into the open now.
-        let screened = content_policy::screen("content", content_of(call, session, &row.id), false)?;
+        let screened =
+            content_policy::screen("content", content_of(call, session, &row.id), false)?;
         embedding = embedding.filter(|_| !screened.redacted);
         content = screened.redacted.then_some(screened.content);
     }

@@ -59,7 +59,10 @@ fn localised(text: &str) -> String {
     let text = text
         .replace("/etc/memory_ext", "$BACKUP_DIR/etc")
         .replace("/mnt/elsewhere", "$BACKUP_DIR/elsewhere")
-        .replace("--key-file audit.key", "--key-file \"$BACKUP_DIR/etc/audit.key\"");
+        .replace(
+            "--key-file audit.key",
+            "--key-file \"$BACKUP_DIR/etc/audit.key\"",
+        );
     format!("mkdir -p \"$BACKUP_DIR/etc\" \"$BACKUP_DIR/elsewhere\"; cd \"$BACKUP_DIR\"\n{text}")
 }
 
@@ -71,24 +74,17 @@ fn se_3_the_key_the_anchor_and_verification_elsewhere() {
     let text = section.take("bash");
     desk.bash(&localised(&text)).good();
     section.end();
-    wait_until(
-        "the setting is there",
-        Duration::from_secs(10),
-        || {
-            let setting = "SELECT coalesce(current_setting('memory_ext.audit_key_file', true), '')";
-            let is: String = database.connect().one(setting, &[]);
-            is.ends_with("/etc/audit.key")
-        },
-    );
+    wait_until("the setting is there", Duration::from_secs(10), || {
+        let setting = "SELECT coalesce(current_setting('memory_ext.audit_key_file', true), '')";
+        let is: String = database.connect().one(setting, &[]);
+        is.ends_with("/etc/audit.key")
+    });
     let mut sql = database.connect();
     sql.run("SELECT memory_audit_seal()");
     let verdict: String = sql.one("SELECT status FROM memory_audit_verify() LIMIT 1", &[]);
     assert_eq!(verdict, "intact");
 
-    let mut section = Section::bash_of(
-        "tamper-evidence.md",
-        "Anchors and verification elsewhere",
-    );
+    let mut section = Section::bash_of("tamper-evidence.md", "Anchors and verification elsewhere");
     let text = localised(&section.take("bash"));
     section.end();
     desk.bash(&text).good();

@@ -252,11 +252,7 @@ fn finish(
                 source_trajectory_id: Some(&run.run_id),
                 ..Reflection::default()
             };
-            reflection = Some(reflect::add(
-                agent.as_ref().unwrap_or(call),
-                draft,
-                lesson,
-            )?);
+            reflection = Some(reflect::add(agent.as_ref().unwrap_or(call), draft, lesson)?);
         }
     }
     let metadata = match &completion.metadata {
