@@ -34,6 +34,7 @@ const WAYS: &str = "
     COPY | | COPY memories (content) FROM PROGRAM 'echo TEXT'
     UPDATE | SELECT memory_add('harmless', id => 'w') | UPDATE memories SET content = 'TEXT'
     UPDATE, error_pattern | SELECT memory_add('harmless', id => 'w') | UPDATE memories SET error_pattern = 'TEXT'
+    UPDATE, no longer deleted | SELECT memory_add('TEXT', id => 'w'); SELECT memory_delete('w') | UPDATE memories SET deleted_at = NULL
     UPDATE, no longer sensitive | SELECT memory_add('TEXT', id => 'w', sensitive => true) | UPDATE memories SET is_sensitive = false";
 
 /// What is looked for: the setting, the flag, a text that has it, and a part that must not stay.

@@ -121,12 +121,15 @@ fn check_names(change: &RowChange) -> Result<()> {
 /// Refuses or redacts what comes by plain SQL, and flags what is let in, whoever writes it.
 fn apply_policies(change: &mut RowChange) -> Result<()> {
     let renewed = |column| !change.is_update() || change.changed(column);
-    let opened = renewed(c"is_sensitive");
-    let (content_new, pattern_new) = (
-        opened || renewed(c"content"),
-        opened || renewed(c"error_pattern"),
-    );
     let is_on = content_policy::is_on();
+    // What was deleted may be older than the policies.
+    let revived = is_on
+        && change.is_update()
+        && change.changed(c"deleted_at")
+        && change.new_is_null(c"deleted_at");
+    let rewritten = renewed(c"is_sensitive") || renewed(c"content");
+    let content_new = rewritten || revived;
+    let pattern_new = renewed(c"is_sensitive") || revived || renewed(c"error_pattern");
     let lesson_new = is_reflection(change) && renewed(c"metadata");
     if !(content_new || is_on && (pattern_new || lesson_new)) {
         return Ok(());
@@ -153,7 +156,7 @@ fn apply_policies(change: &mut RowChange) -> Result<()> {
         change.settle();
         flags = content_policy::flags(&texts(change), sensitive);
         // What the content was flagged with holds as long as it does, whatever the policies are by now.
-        if !content_new {
+        if !rewritten {
             flags = content_policy::united(change.new_value(c"content_flags"), flags);
         }
     }
