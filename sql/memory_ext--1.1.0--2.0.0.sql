@@ -468,7 +468,7 @@ COMMENT ON FUNCTION memory_check_integrity(TEXT, INT) IS
 project_id NULL is the whole store, for its owner and for admins of every project (''*''); an admin of a project may check that one.
 Schema: tables, constraints, indexes, triggers, row_security. Every row: content_hash, dedupe_hash, secrets_indexed,
 embedding_dimensions, embedding_values, embedding_sketch, embedding_missing, embedding_stale, expired_backlog, tombstone_backlog,
-history_hash, history_intervals, vote_counters, orphans, secrets_cached, superseded_by, supersession_cycles. Of sample rows (0..10000):
+row_values, row_versions, history_hash, history_intervals, vote_counters, orphans, secrets_cached, superseded_by, supersession_cycles. Of sample rows (0..10000):
 embedding_differs (embedded again), text_index (its words again), hnsw_reach (found by its own vector). Then statistics, and btree,
 where the extension amcheck is installed and the owner may use it, and audit_seals (of the whole store only). details has up to 10 samples, a hint, and skipped where a check
 could not look. It reads every row once or twice and changes nothing; a standby will do. Errors: 22023, 42501, 55000.';

@@ -400,6 +400,34 @@ fn sha256(sql: &mut postgres::Client, bytes: &[u8]) -> String {
     sql.one("SELECT encode(sha256($1), 'hex')", &[&bytes])
 }
 
+/// memory_ext.audit says how much of the everyday is recorded; what opens secrets is recorded all the same.
+#[test]
+fn secrets_that_leave_or_come_are_recorded_whatever_the_audit_is() {
+    let mut sql = database().connect();
+    furnish(&mut sql);
+    let (open, full) = (name(), name());
+    let events = "SELECT event FROM memory_events WHERE event_id > $1 ORDER BY event_id";
+    let last: i64 = sql.one("SELECT max(event_id) FROM memory_events", &[]);
+    sql.run("SET memory_ext.audit = 'off'");
+    backup(&mut sql, &open, "");
+    restore(&mut sql, &open, "");
+    sql.run("SELECT memory_export(); SELECT memory_update('three', 'words of three, changed', agent_id => '*')");
+    assert_eq!(sql.column::<String>(events, &[&last]), [""; 0]);
+
+    backup(&mut sql, &full, FULL);
+    restore(&mut sql, &full, ", confirm_sensitive => true");
+    sql.run(&format!(
+        "SELECT memory_backup_rotate('{full}', new_passphrase => 'another');
+         SELECT memory_export(include_sensitive => true, confirm_sensitive => true);
+         SELECT memory_reveal('secret', 'a test', agent_id => '*');
+         SELECT memory_update('secret', sensitive => false, agent_id => '*')"
+    ));
+    assert_eq!(
+        sql.column::<String>(events, &[&last]),
+        ["backup", "restore", "rotate", "export", "reveal", "reveal"]
+    );
+}
+
 #[test]
 fn a_backup_is_of_one_snapshot_while_others_write() {
     let database = database();

@@ -309,11 +309,15 @@ fn files_are_the_servers_users_alone() {
 /// A store whose backup takes a while.
 fn large() -> Database<'static> {
     let database = vault().database();
-    database.connect().run(
+    fill_large(&mut database.connect());
+    database
+}
+
+fn fill_large(sql: &mut Client) {
+    sql.run(
         "SELECT memory_init(dimensions => 3, embedder => 'external');
          INSERT INTO memories (content) SELECT n || repeat(' word', 250) FROM generate_series(1, 30000) n",
     );
-    database
 }
 
 #[test]
@@ -409,9 +413,13 @@ fn small_disk(name: &str) -> Option<PathBuf> {
         ])
         .arg(&path)
         .output();
-    mounted
-        .is_ok_and(|output| output.status.success())
-        .then_some(path)
+    let why = match mounted {
+        Ok(output) if output.status.success() => return Some(path),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("skipped: a tmpfs cannot be mounted here: {why}");
+    None
 }
 
 #[test]
@@ -420,7 +428,6 @@ fn a_full_disk_is_said_to_be_full_and_nothing_is_left() {
     let mut sql = database.connect();
     let name = name();
     let Some(disk) = small_disk(&name) else {
-        eprintln!("skipped: this user may not mount a tmpfs");
         return;
     };
     let refusals = [
@@ -447,6 +454,127 @@ fn a_full_disk_is_said_to_be_full_and_nothing_is_left() {
     fits.expect("it fits");
     rotation.is("53100");
     assert_eq!(kept, old, "the old one is as it was");
+}
+
+/// As where a quota or a file system ends: this needs no mount.
+#[test]
+fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
+    let database = large();
+    let mut sql = database.connect();
+    let (name, small) = (name(), name());
+    sql.run("VACUUM; CHECKPOINT");
+    let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
+    let limit = |size: &str| {
+        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
+    };
+    limit("200000");
+    let refusal = sql.refused(&format!("SELECT memory_backup('{name}')"), &[]);
+    limit("unlimited");
+    refusal.is("53100").says("File too large").well_formed();
+    assert_eq!(traces(&name), [""; 0]);
+    backup(&mut sql, &name, "");
+    // Rotating needs as much again.
+    let mut other = support::backup::database().connect();
+    backup(&mut other, &small, "");
+    let old = fs::read(file(&small)).expect("a backup");
+    let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
+    let limit = |size: &str| {
+        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
+    };
+    limit("100");
+    let refusal = other.refused(
+        &format!("SELECT memory_backup_rotate('{small}', new_passphrase => 'new')"),
+        &[],
+    );
+    limit("unlimited");
+    refusal.is("53100").says("File too large").well_formed();
+    assert_eq!(fs::read(file(&small)).expect("the backup"), old);
+    assert_eq!(traces(&small).len(), 2);
+}
+
+/// A server of its own: a backend that is killed takes all others with it.
+#[test]
+fn what_a_killed_backend_leaves_the_next_backup_removes() {
+    let cluster = support::backup::vault_with(support::Options::default());
+    let database = cluster.database();
+    fill_large(&mut database.connect());
+    let folder = folder(&cluster);
+    let unfinished = || -> Vec<String> {
+        let entries = fs::read_dir(&folder).expect("the directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<String> = names
+            .map(|name| name.into_string().expect("UTF-8"))
+            .filter(|name| name.contains(".tmp-"))
+            .collect();
+        names.sort();
+        names
+    };
+    let mut victim = database.connect();
+    let process: i32 = victim.one("SELECT pg_backend_pid()", &[]);
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            victim
+                .query_one("SELECT memory_backup('cut_off')", &[])
+                .expect_err("it does not come to its end")
+        });
+        wait_until(
+            "the backup is being written",
+            Duration::from_secs(30),
+            || {
+                unfinished().iter().any(|name| {
+                    fs::metadata(folder.join(name)).is_ok_and(|metadata| metadata.len() > 0)
+                })
+            },
+        );
+        run(Command::new("kill").args(["-9", &process.to_string()]));
+        call.join().expect("the call ends");
+    });
+    cluster.wait_ready();
+    assert_eq!(unfinished().len(), 2, "the backup and its manifest");
+    assert!(!folder.join("cut_off").exists());
+
+    // What only looks alike stays, and what somebody is writing at this moment.
+    let kept = [
+        ".notes.tmp-0123456789abcdeg",
+        ".notes.tmp-0123",
+        "notes.tmp-0123456789abcdef",
+        ".tmp-0123456789abcdef",
+        ".directory.tmp-0123456789abcdef",
+    ];
+    for name in &kept[..4] {
+        fs::write(folder.join(name), "mine").expect("written");
+    }
+    sh("mkdir -- \"$1\"", &folder.join(kept[4]));
+    let mut slow = database.connect();
+    let mut sql = database.connect();
+    std::thread::scope(|scope| {
+        let process: i32 = slow.one("SELECT pg_backend_pid()", &[]);
+        let call = scope.spawn(|| slow.query_one("SELECT memory_backup('at_once')", &[]));
+        wait_until(
+            "the other is being written",
+            Duration::from_secs(30),
+            || unfinished().iter().any(|name| name.starts_with(".at_once")),
+        );
+        run(Command::new("kill").args(["-STOP", &process.to_string()]));
+        let made = sql.query_one("SELECT memory_backup('whole')", &[]);
+        let seen = unfinished();
+        run(Command::new("kill").args(["-CONT", &process.to_string()]));
+        made.expect("a backup");
+        assert!(
+            seen.iter().any(|name| name.starts_with(".at_once")),
+            "{seen:?}"
+        );
+        assert!(
+            !seen.iter().any(|name| name.starts_with(".cut_off")),
+            "{seen:?}"
+        );
+        call.join().expect("it ends").expect("another backup");
+    });
+    let left = unfinished();
+    assert_eq!(left.len(), kept.len(), "{left:?}");
+    assert!(kept.iter().all(|name| left.contains(&(*name).to_owned())));
+    assert!(cluster.log().contains("has left unfinished"));
+    sql.run("SELECT memory_backup_verify('whole'); SELECT memory_backup_verify('at_once')");
 }
 
 #[test]

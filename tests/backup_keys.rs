@@ -146,6 +146,46 @@ fn a_missing_key_of_the_server_is_told_without_its_place() {
 }
 
 #[test]
+fn a_key_that_the_server_may_not_read_is_told_as_such() {
+    let database = database();
+    let mut sql = database.connect();
+    let (closed, made) = (name(), name());
+    put(&closed, "07".repeat(32).as_bytes());
+    sh("chmod 000 -- \"$1\"", &file(&closed));
+    backup(&mut sql, &made, "");
+    let kept = fs::read(file(&made)).expect("a backup");
+    for call in [
+        format!("memory_backup('{}', key_file => '{closed}')", name()),
+        format!("memory_backup_verify('{made}', key_file => '{closed}')"),
+        format!("memory_restore('{made}', key_file => '{closed}')"),
+        format!("memory_backup_rotate('{made}', new_key_file => '{closed}')"),
+    ] {
+        sql.refused(&format!("SELECT {call}"), &[])
+            .is("42501")
+            .says(&format!("{closed:?}"))
+            .says("Permission denied")
+            .well_formed();
+    }
+    sql.run(&format!(
+        "SET memory_ext.backup_key_file = '{}'",
+        file(&closed).display()
+    ));
+    for call in [
+        format!("memory_backup('{}')", name()),
+        format!("memory_backup_verify('{made}')"),
+        format!("memory_restore('{made}')"),
+    ] {
+        sql.refused(&format!("SELECT {call}"), &[])
+            .is("42501")
+            .says("memory_ext.backup_key_file")
+            .says("Permission denied")
+            .keeps(&closed)
+            .well_formed();
+    }
+    assert_eq!(fs::read(file(&made)).expect("the backup"), kept);
+}
+
+#[test]
 fn a_key_file_that_everybody_reads_brings_a_warning() {
     let (mut sql, heard) = noticing(&database());
     let (open, closed) = (name(), name());

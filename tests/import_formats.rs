@@ -60,6 +60,7 @@ fn every_format_is_told_by_its_beginning_and_imports_once() {
         ("memory_stages", STAGES_BACKUP, "imported 1"),
         ("mem0", MEM0, "imported 2"),
         ("mem0", OPENMEMORY_LINE, "imported 1"),
+        ("letta", LETTA_AGENTS, "imported 3"),
         ("letta", LETTA_PASSAGES, "imported 2"),
     ] {
         for named in [false, true] {
@@ -174,10 +175,7 @@ fn memories_of_mem0_and_letta_are_found() {
 
     let report = document(&mut sql, LETTA_AGENTS, "");
     assert_eq!(report["format"], "letta");
-    assert!(
-        report["imported"].as_u64().expect("a number") > 0,
-        "{report}"
-    );
+    assert_eq!(counts(&report), "imported 3", "{report}");
 
     // Vectors of another model are of no use here, and said to be left out.
     let mut sql = store();

@@ -185,6 +185,22 @@ const ROWS: &str = "
     embedding_differs warning 1 | n1 | UPDATE memories SET embedding = ('[' || 0.5 || substr(embedding::text, strpos(embedding::text, ',')))::vector WHERE id = 'n1'
     text_index warning 1 | ferry | [content_tsv] UPDATE memories SET content_tsv = to_tsvector('tram') WHERE id = 'ferry'
     text_index warning 1 | ferry | [content_tsv] UPDATE memories SET content_tsv = NULL WHERE id = 'ferry'
+    row_values warning 1 | n1 | UPDATE memories SET created_at = updated_at + interval '1 day' WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET version = 0 WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE pg_class SET relchecks = 0 WHERE oid = 'memories'::regclass; UPDATE memories SET importance = 7 WHERE id = 'n1'; UPDATE pg_class SET relchecks = (SELECT count(*) FROM pg_constraint WHERE conrelid = 'memories'::regclass AND contype = 'c') WHERE oid = 'memories'::regclass
+    row_values warning 1 | n1 | UPDATE memories SET content_flags = '{made:up}' WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET content_flags = '{}' WHERE id = 'n1'
+    row_values warning 1 | secret | UPDATE memories SET content_flags = '{pii:email}' WHERE id = 'secret'
+    row_values warning 2 | ferry n1 | UPDATE memories SET shared_with_agents = '{mallory}' WHERE id IN ('ferry', 'n1')
+    row_values warning 1 | n1 | UPDATE memories SET dedupe_hash = NULL, agent_id = NULL WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET dedupe_hash = NULL, is_deprecated = true WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET dedupe_hash = NULL, deprecated_at = now() WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET dedupe_hash = NULL, namespace = '' WHERE id = 'n1'
+    row_values warning 1 | n1 | UPDATE memories SET dedupe_hash = NULL, memory_type = repeat('x', 65) WHERE id = 'n1'
+    row_versions warning 1 | ferry | UPDATE memories SET version = 2 WHERE id = 'ferry'
+    row_versions warning 1 | ferry | UPDATE memories SET version = 9 WHERE id = 'ferry'
+    row_versions warning 1 | ferry | UPDATE memories SET updated_at = updated_at - interval '1 microsecond' WHERE id = 'ferry'
+    row_versions warning 1 | ferry | UPDATE memories SET created_at = created_at - interval '1 year' WHERE id = 'ferry'
     history_hash error 1 | ferry | UPDATE memory_history SET content = 'the ferry left' WHERE memory_id = 'ferry' AND version = 1
     history_hash error 1 | ferry | UPDATE memory_history SET content_hash = sha256('x') WHERE memory_id = 'ferry' AND version = 2
     history_intervals warning 1 | ferry | UPDATE memory_history SET valid_from = valid_to + interval '1 day' WHERE memory_id = 'ferry' AND version = 2

@@ -271,6 +271,33 @@ fn rb_1_rebuild_with_vectors_made_anew_mends_them() {
 }
 
 #[test]
+fn what_has_no_word_in_it_is_embedded_and_counted_like_the_rest() {
+    for embedder in ["hash", "md5"] {
+        let mut sql = cluster().database().connect();
+        sql.run(&format!(
+            "SELECT memory_init(embedder => '{embedder}', dimensions => 16);
+             SELECT memory_add(c) FROM unnest(ARRAY['!!!', '—', '...', E'\\u200b-', 'words']) c;
+             SET session_replication_role = replica; UPDATE memories SET embedding = NULL, embedded_hash = NULL;
+             RESET session_replication_role"
+        ));
+        let report: Value = sql.one("SELECT memory_reembed()", &[]);
+        for (counter, expected) in [
+            ("found", 5),
+            ("eligible", 5),
+            ("embedded", 5),
+            ("failed", 0),
+        ] {
+            assert_eq!(report[counter], expected, "{embedder}: {report}");
+        }
+        assert_eq!(
+            sql.one::<i64>("SELECT count(embedding) FROM memories", &[]),
+            5
+        );
+        assert_healthy(&mut sql);
+    }
+}
+
+#[test]
 fn the_script_rebuilds_the_index_by_psql_while_others_write() {
     for (schema, vector) in [("public", "public"), ("\"Mem ory\"", "\"Vec tor\"")] {
         let database = cluster().empty_database();

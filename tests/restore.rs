@@ -111,6 +111,25 @@ fn bk_2_a_clean_restore_leaves_nothing_but_the_backup() {
 }
 
 #[test]
+fn the_vector_index_stays_as_the_store_was_made_with_it() {
+    let (_database, _sql, name) = backed_up();
+    let options = "SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE relname = 'ix_memories_embedding_hnsw'";
+    for (init, expected) in [
+        ("", "m=16 ef_construction=64"),
+        (
+            "SELECT memory_init(hnsw_m => 8, hnsw_ef_construction => 32)",
+            "m=8 ef_construction=32",
+        ),
+    ] {
+        let mut sql = vault().database().connect();
+        sql.run(init);
+        restore(&mut sql, &name, CONFIRMED);
+        let is: String = sql.one(options, &[]);
+        assert_eq!(is, expected);
+    }
+}
+
+#[test]
 fn bk_9_restoring_twice_gives_the_same_state() {
     for arguments in ["", ", clean => true"] {
         let (_database, mut sql, name) = backed_up();

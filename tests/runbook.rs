@@ -14,6 +14,7 @@ mod runbook {
     mod aegis_guide;
     mod backup;
     mod backup_script;
+    mod documents;
     mod encrypted;
     mod exchange;
     mod guides;

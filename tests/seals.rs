@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::Duration;
 
 use memory_core::seal::{SealKey, Trust, verify_export};
@@ -311,6 +312,13 @@ fn key_file(name: &str, content: &str) -> String {
     path.display().to_string()
 }
 
+/// A key file that not even the server may read.
+fn closed_file(name: &str) -> String {
+    let path = key_file(name, &"33".repeat(32));
+    run(Command::new("chmod").args(["000", &path]));
+    path
+}
+
 #[test]
 fn a_key_makes_seals_that_nobody_else_can_make() {
     let (one, two) = ("11".repeat(32), "22".repeat(32));
@@ -361,6 +369,7 @@ fn a_key_makes_seals_that_nobody_else_can_make() {
         (key_file("empty", ""), "55000"),
         (key_file("words", "hunter2"), "55000"),
         ("/nowhere/key".to_owned(), "58P01"),
+        (closed_file("closed"), "42501"),
         ("key".to_owned(), "55000"),
     ] {
         set(&mut sql, &path);

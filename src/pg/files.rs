@@ -1,9 +1,10 @@
 //! Files of the server: which of them a role may name, and new ones that get their name only when they are whole.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{OsString, c_int};
+use std::ffi::{OsStr, OsString, c_int};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -281,22 +282,28 @@ pub struct NewFile {
 
 impl NewFile {
     pub fn create(place: &Place) -> Result<Self> {
-        let mut name = OsString::from(".");
-        name.push(&place.name);
-        let number = u64::from_ne_bytes(system::random());
-        name.push(format!(".tmp-{number:016x}"));
-        let temporary = Temporary::note(place.directory.join(name));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary.0)
-            .map_err(|error| failure("create file", &place.shown, &error))?;
-        Ok(NewFile {
-            file,
-            temporary,
-            place: place.clone(),
-        })
+        loop {
+            let mut name = OsString::from(".");
+            name.push(&place.name);
+            let number = u64::from_ne_bytes(system::random());
+            name.push(format!("{TEMPORARY}{number:016x}"));
+            let temporary = Temporary::note(place.directory.join(name));
+            let failed = |error| failure("create file", &place.shown, &error);
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&temporary.0)
+                .map_err(failed)?;
+            // Whoever sweeps at this moment may have taken it for a dead process's.
+            if lock(&file) != Lock::Anothers && file.metadata().map_err(failed)?.nlink() > 0 {
+                return Ok(NewFile {
+                    file,
+                    temporary,
+                    place: place.clone(),
+                });
+            }
+        }
     }
 
     /// For reading back what was written.
@@ -348,6 +355,78 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// In a temporary name, between the name that the file is to get and a number of 16 digits.
+const TEMPORARY: &str = ".tmp-";
+
+/// Removes what processes have left in the directory of a place that did not come to their end: killed, or cut off with the
+/// power. A file that is being written is locked by who writes it, and a lock ends with its process, however that ends.
+pub fn sweep(place: &Place) {
+    // Nothing here is worth an error of the backup that is to be made.
+    let Ok(entries) = fs::read_dir(&place.directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        system::check_for_interrupts();
+        if is_temporary(&entry.file_name()) && is_abandoned(&entry.path()) {
+            remove(&entry.path());
+            system::log_for_operators(format!(
+                "memory_ext: removed {:?}, which a process that is gone has left unfinished",
+                entry.path()
+            ));
+        }
+    }
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    const DIGITS: usize = 16;
+    let name = name.as_bytes();
+    let Some(at) = name.len().checked_sub(TEMPORARY.len() + DIGITS) else {
+        return false;
+    };
+    let (front, number) = (&name[..at], &name[at + TEMPORARY.len()..]);
+    front.len() > 1
+        && front[0] == b'.'
+        && &name[at..at + TEMPORARY.len()] == TEMPORARY.as_bytes()
+        && number
+            .iter()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether it is a file of the server's user that nobody has locked.
+fn is_abandoned(path: &Path) -> bool {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path);
+    let Ok(file) = file else {
+        return false;
+    };
+    // SAFETY: asks who this process is.
+    let own = unsafe { libc::geteuid() };
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.uid() == own)
+        && lock(&file) == Lock::Ours
+}
+
+#[derive(PartialEq, Eq)]
+enum Lock {
+    Ours,
+    Anothers,
+    /// The file system has no locks: nothing is known.
+    Unknown,
+}
+
+/// Locks a file for as long as it is open, if nobody has.
+fn lock(file: &File) -> Lock {
+    // SAFETY: the descriptor is the open file's.
+    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+        0 => Lock::Ours,
+        _ if io::Error::last_os_error().kind() == ErrorKind::WouldBlock => Lock::Anothers,
+        _ => Lock::Unknown,
     }
 }
 

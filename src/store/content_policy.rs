@@ -85,18 +85,33 @@ fn setting_of(category: Category) -> &'static str {
     }
 }
 
-/// The kinds of finding that a content is to be flagged with, sorted.
-pub fn flags(content: &str, sensitive: bool) -> Option<Vec<String>> {
+/// The same of a text that is kept beside a content, where there is one.
+pub fn screen_beside(argument: &str, text: Option<&str>) -> Result<Option<String>> {
+    text.map(|text| screen(argument, text.to_owned(), false).map(|screened| screened.content))
+        .transpose()
+}
+
+/// The kinds of finding that a memory of these texts is to be flagged with, sorted.
+pub fn flags(texts: &[String], sensitive: bool) -> Option<Vec<String>> {
     if sensitive || !is_on() {
         return None;
     }
-    let mut kinds: Vec<String> = under(&scan::scan(content), ContentPolicy::Flag)
+    let mut kinds: Vec<String> = texts
         .iter()
+        .flat_map(|text| under(&scan::scan(text), ContentPolicy::Flag))
         .map(|finding| format!("{}:{}", finding.category.name(), finding.kind))
         .collect();
     kinds.sort();
     kinds.dedup();
     (!kinds.is_empty()).then_some(kinds)
+}
+
+/// The flags of both, sorted.
+pub fn united(these: Option<Vec<String>>, those: Option<Vec<String>>) -> Option<Vec<String>> {
+    let mut flags = these.into_iter().chain(those).flatten().collect::<Vec<_>>();
+    flags.sort();
+    flags.dedup();
+    (!flags.is_empty()).then_some(flags)
 }
 
 /// Everything that is found in a text, where, and what would become of it; never the found text itself.

@@ -20,9 +20,14 @@ pub fn record(
     memory_id: Option<&str>,
     payload: &serde_json::Value,
 ) {
-    if is_recorded(event) {
+    if is_recorded(event) || opens_secrets(event, payload) {
         insert(call, session, event, memory_id, payload);
     }
+}
+
+/// What takes secrets out of the store, or brings them in, is recorded whatever memory_ext.audit says.
+fn opens_secrets(event: &str, payload: &serde_json::Value) -> bool {
+    event == "reveal" || payload["includes_sensitive"] == true || payload["sensitive"] == true
 }
 
 /// Whether memory_ext.audit lets an event be recorded.

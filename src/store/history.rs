@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::access::Call;
 use super::conditions::Conditions;
+use super::content_policy;
 use super::read::MASK;
 use super::{events, update};
 use crate::pg::error::{Error, Result};
@@ -97,7 +98,7 @@ pub fn restore(call: &Call, id: &str, version: i32) -> Result<i32> {
             then.sql()
         );
         let sql = call.store.sql(&format!(
-            "SELECT v.content_hash, v.scope, v.memory_type, v.is_sensitive FROM ({chosen}) v"
+            "SELECT v.content_hash, v.scope, v.memory_type, v.is_sensitive, v.content FROM ({chosen}) v"
         ));
         let found = session.write(&sql, &then.args);
         if found.is_empty() {
@@ -108,19 +109,26 @@ pub fn restore(call: &Call, id: &str, version: i32) -> Result<i32> {
         }
         let rescope = call.access.may_share(row.author());
         let scope = if rescope { found.required(0, 2) } else { row.scope().to_owned() };
-        let hash: Vec<u8> = found.required(0, 1);
+        // It may be older than the policies, or than their like of today.
+        let sensitive = row.sensitive() || found.required(0, 4);
+        let screened = content_policy::screen(&format!("version {version}"), found.required(0, 5), sensitive)?;
+        let hash = match screened.redacted {
+            true => memory_core::text::content_hash(&screened.content),
+            false => found.required::<Vec<u8>>(0, 1).try_into().unwrap_or_default(),
+        };
         update::refuse_conflicts(
             call,
             session,
             &row,
             &scope,
             &found.required::<String>(0, 3),
-            found.required(0, 4),
-            &hash.try_into().unwrap_or_default(),
+            sensitive,
+            &hash,
         )?;
+        let redacted = then.arg(screened.redacted.then_some(screened.content));
         let rescope = then.arg(rescope);
         let sql = call.store.sql(&format!(
-            "UPDATE @s@.memories m SET content = v.content, metadata = v.metadata, memory_type = v.memory_type,
+            "UPDATE @s@.memories m SET content = coalesce({redacted}, v.content), metadata = v.metadata, memory_type = v.memory_type,
                     scope = CASE WHEN {rescope} THEN v.scope ELSE m.scope END,
                     shared_with_agents = CASE WHEN {rescope} THEN v.shared_with_agents ELSE m.shared_with_agents END,
                     importance = v.importance, is_sensitive = m.is_sensitive OR v.is_sensitive,

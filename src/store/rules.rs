@@ -4,10 +4,12 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::content_policy;
 use super::embedder::embedded_text;
+use super::learning::reflect;
 use super::memory::{self, Identifying};
 use super::open::{self, Store};
 use crate::pg::actor;
 use crate::pg::error::{Error, Result};
+use crate::pg::json::Jsonb;
 use crate::pg::spi;
 use crate::pg::system;
 use crate::pg::trigger::RowChange;
@@ -118,35 +120,82 @@ fn check_names(change: &RowChange) -> Result<()> {
 
 /// Refuses or redacts what comes by plain SQL, and flags what is let in, whoever writes it.
 fn apply_policies(change: &mut RowChange) -> Result<()> {
-    if change.is_update() && !change.changed(c"content") && !change.changed(c"is_sensitive") {
+    let renewed = |column| !change.is_update() || change.changed(column);
+    let is_on = content_policy::is_on();
+    // What was deleted may be older than the policies.
+    let revived = is_on
+        && change.is_update()
+        && change.changed(c"deleted_at")
+        && change.new_is_null(c"deleted_at");
+    let rewritten = renewed(c"is_sensitive") || renewed(c"content");
+    let content_new = rewritten || revived;
+    let pattern_new = renewed(c"is_sensitive") || revived || renewed(c"error_pattern");
+    let lesson_new = is_reflection(change) && renewed(c"metadata");
+    if !(content_new || is_on && (pattern_new || lesson_new)) {
         return Ok(());
     }
     // An import brings the flags too; they hold unless somebody looks anew.
-    if actor::operation() == Some("import") && !content_policy::is_on() {
+    if actor::operation() == Some("import") && !is_on {
         return Ok(());
     }
     let sensitive = change.new_value(c"is_sensitive").unwrap_or(false);
     let mut flags = None;
-    if content_policy::is_on()
-        && let Some(mut content) = change.new_value::<String>(c"content")
-    {
-        if actor::current().is_none() {
-            let screened = content_policy::screen("content of a memory", content, sensitive)?;
-            content = screened.content;
-            if screened.redacted {
-                change.set(c"content", Some(content.clone()));
+    if is_on {
+        // The functions have screened the content.
+        if content_new && actor::current().is_none() {
+            let screened = screen(change, c"content", sensitive)?;
+            if screened {
                 // The vector of a redacted text would still tell what it said.
                 change.set::<Vector>(c"embedding", None);
                 change.set::<Vec<u8>>(c"embedded_hash", None);
-                change.settle();
             }
         }
-        flags = content_policy::flags(&content, sensitive);
+        if pattern_new {
+            screen(change, c"error_pattern", sensitive)?;
+        }
+        change.settle();
+        flags = content_policy::flags(&texts(change), sensitive);
+        // What the content was flagged with holds as long as it does, whatever the policies are by now.
+        if !rewritten {
+            flags = content_policy::united(change.new_value(c"content_flags"), flags);
+        }
     }
     if flags.is_some() || !change.new_is_null(c"content_flags") {
         change.set(c"content_flags", flags);
     }
     Ok(())
+}
+
+/// Whether a text had to be redacted; one that is not to be let in at all is an error.
+fn screen(change: &mut RowChange, column: &std::ffi::CStr, sensitive: bool) -> Result<bool> {
+    let Some(text) = change.new_value::<String>(column) else {
+        return Ok(false);
+    };
+    let name = format!("{} of a memory", column.to_string_lossy());
+    let screened = content_policy::screen(&name, text, sensitive)?;
+    if screened.redacted {
+        change.set(column, Some(screened.content));
+    }
+    Ok(screened.redacted)
+}
+
+fn is_reflection(change: &RowChange) -> bool {
+    change.new_value::<String>(c"memory_type").as_deref() == Some(reflect::TYPE)
+}
+
+/// The texts of a memory that are read again as such. A reflection's lesson is in its metadata; other metadata is the
+/// caller's, and not looked at.
+fn texts(change: &RowChange) -> Vec<String> {
+    let mut texts: Vec<String> = [c"content", c"error_pattern"]
+        .iter()
+        .filter_map(|column| change.new_value(column))
+        .collect();
+    if is_reflection(change)
+        && let Some(metadata) = change.new_value::<Jsonb>(c"metadata")
+    {
+        texts.extend(reflect::lesson_texts(&metadata));
+    }
+    texts
 }
 
 /// Length of a deduplication key, before what deprecation puts behind it.

@@ -92,6 +92,10 @@ impl Locked {
     pub fn scope(&self) -> &str {
         &self.scope
     }
+
+    pub fn sensitive(&self) -> bool {
+        self.sensitive
+    }
 }
 
 const LOCKED: &str = "m.id, m.version, m.namespace, m.content_hash, m.agent_id, m.user_id, m.session_id, m.entity_id, m.scope,
@@ -209,6 +213,12 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         // The vector of a redacted text would still tell what it said.
         embedding = embedding.filter(|_| !screened.redacted);
         content = Some(screened.content);
+    } else if reveals && content_policy::is_on() {
+        // What was let in as a secret comes into the open now.
+        let screened =
+            content_policy::screen("content", content_of(call, session, &row.id), false)?;
+        embedding = embedding.filter(|_| !screened.redacted);
+        content = screened.redacted.then_some(screened.content);
     }
     let content_hash = match &content {
         Some(content) => memory_core::text::content_hash(content),
@@ -268,6 +278,15 @@ pub fn apply(call: &Call, session: &Session, row: &Locked, change: Change) -> Re
         &serde_json::json!({ "version": version }),
     );
     Ok(version)
+}
+
+fn content_of(call: &Call, session: &Session, id: &str) -> String {
+    let sql = call
+        .store
+        .sql("SELECT content FROM @s@.memories WHERE id = $1 AND project_id = $2");
+    session
+        .write(&sql, &[id.into(), call.project().into()])
+        .required(0, 1)
 }
 
 /// The scope and sharing after the change; sharing alone makes a memory agent-shared.

@@ -81,7 +81,7 @@ const MEMORY_STAGES: [&str; 33] = [
 ];
 
 /// The scripts of MemoryStages' guide, as it calls them.
-const SCRIPTS: [&str; 12] = [
+const SCRIPTS: [&str; 14] = [
     "scripts/rebuild_index.py",
     "scripts/backup.py my_backup --encrypt",
     "scripts/backup.py my_backup_full --include-sensitive --admin-confirmed",
@@ -89,11 +89,20 @@ const SCRIPTS: [&str; 12] = [
     "scripts/restore.py my_backup my_backup.manifest.json --dry-run --verbose",
     "scripts/restore.py my_backup my_backup.manifest.json",
     "scripts/restore.py my_backup_full my_backup_full.manifest.json --admin-confirmed",
+    "scripts/restore.py my_backup my_backup.manifest.json  # Will prompt for confirmation",
     "scripts/maintenance.py --full-maintenance",
+    "scripts/maintenance.py --full-maintenance --json >> maintenance_log.json",
     "scripts/maintenance.py --check-integrity",
     "scripts/maintenance.py --validate-vectors",
     "scripts/maintenance.py --cleanup-orphans",
     "scripts/maintenance.py --rebuild-index",
+];
+
+/// Its copies of the database's file.
+const COPIES: [&str; 3] = [
+    "cp ./data/memory.db ./data/memory-pre-rebuild.db",
+    "cp ./data/memory.db ./data/memory_backup_${TIMESTAMP}.db",
+    "cp ./data/memory_backup_TIMESTAMP.db ./data/memory.db",
 ];
 
 /// The rows of a table of docs/guides.md: the one with this header, under this heading.
@@ -138,17 +147,22 @@ fn every_section_of_both_guides_is_somewhere_or_says_why_not() {
 #[test]
 fn every_script_of_the_maintenance_guide_has_a_statement() {
     let rows = table("MemoryStages", "Command");
-    for script in SCRIPTS {
-        let command = format!("`python {script}`");
-        assert!(rows.iter().any(|(left, _)| *left == command), "{script}");
+    let scripts = SCRIPTS.map(|script| format!("`python {script}`"));
+    for command in scripts
+        .into_iter()
+        .chain(COPIES.map(|copy| format!("`{copy}`")))
+    {
+        assert!(rows.iter().any(|(left, _)| *left == command), "{command}");
     }
 }
 
 /// Runs a statement of the right column, and gives what psql wrote.
 fn run(desk: &Desk, command: &str, statement: &str) -> String {
+    // Behind it may stand a sentence about it.
     let statement = statement
         .strip_prefix('`')
-        .and_then(|rest| rest.strip_suffix('`'))
+        .and_then(|rest| rest.split_once('`'))
+        .map(|(statement, _)| statement)
         .unwrap_or_else(|| panic!("{command}: {statement}"));
     let outcome = desk.psql(&format!("{statement};\n"));
     assert_eq!(
@@ -214,7 +228,8 @@ fn the_statements_beside_the_commands_of_memory_stages_do_their_work() {
     let rows = memories_hash(&mut sql);
     let mut before = Value::Null;
     for (command, statement) in table("MemoryStages", "Command") {
-        if command.contains("restore.py") && !command.contains("--dry-run") {
+        let dry = statement.contains("dry_run => true");
+        if statement.contains("memory_restore(") && !dry {
             sql.run("SELECT memory_forget(namespace => 'notes', reason => 'to see it come back')");
         }
         let said = run(&desk, &command, &statement);
@@ -234,7 +249,7 @@ fn the_statements_beside_the_commands_of_memory_stages_do_their_work() {
                 let made = desk
                     .backup(report["path"].as_str().expect("a path"))
                     .is_file();
-                assert_eq!(made, !command.contains("--dry-run"), "{command}: {report}");
+                assert_eq!(made, !dry, "{command}: {report}");
                 assert_eq!(
                     report["includes_sensitive"],
                     command.contains("--include-sensitive"),
@@ -246,7 +261,6 @@ fn the_statements_beside_the_commands_of_memory_stages_do_their_work() {
                 );
             }
             () if statement.contains("memory_restore(") => {
-                let dry = command.contains("--dry-run");
                 assert_eq!(
                     report["tables"]["memories"]["inserted"],
                     if dry { 0 } else { 2 },

@@ -231,6 +231,13 @@ fn mt_1_maintenance_rounds(mut section: Section) {
     sql.run("SELECT pg_reload_conf()");
     let crontab = section.take("cron");
     assert_eq!(run_crontab(&desk, &crontab), "");
+    // In the place of pg_cron, which this server may not have: what is scheduled is done at once.
+    sql.run("CREATE SCHEMA cron; CREATE FUNCTION cron.schedule(job_name text, schedule text, command text) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN EXECUTE command; RETURN 1; END'");
+    let rounds = "SELECT count(*) FROM memory_maintenance_runs";
+    let before: i64 = sql.one(rounds, &[]);
+    section.run(&desk);
+    assert_eq!(sql.one::<i64>(rounds, &[]), before + usual.len() as i64);
+    sql.run("DROP SCHEMA cron CASCADE");
 
     // MT-1: one that fails says so, and the others run.
     sql.run(

@@ -21,6 +21,13 @@ impl Section {
         Section { name, blocks }
     }
 
+    /// The bash of a section; its SQL is run by tests/readme.rs.
+    pub fn bash_of(document: &str, heading: &str) -> Self {
+        let mut section = Section::open(document, heading);
+        section.blocks.retain(|block| block.language == "bash");
+        section
+    }
+
     /// The next block, which is not run as it stands.
     pub fn take(&mut self, language: &str) -> String {
         let block = self

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::database::Sql;
 
 /// Every check, in the order it is reported.
-pub const CHECKS: [&str; 28] = [
+pub const CHECKS: [&str; 30] = [
     "tables",
     "constraints",
     "indexes",
@@ -25,6 +25,8 @@ pub const CHECKS: [&str; 28] = [
     "embedding_differs",
     "text_index",
     "hnsw_reach",
+    "row_values",
+    "row_versions",
     "history_hash",
     "history_intervals",
     "vote_counters",

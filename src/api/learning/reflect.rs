@@ -55,6 +55,6 @@ fn memory_reflect(
             source_trajectory_id,
         };
         let call = Call::begin_ace(project_id, agent_id, Privilege::Write, "add")?;
-        Ok(reflect::add(&call, draft, &reflection)?)
+        Ok(reflect::add(&call, draft, reflection)?)
     })
 }

@@ -78,6 +78,7 @@ fn record(call: &Call, checked: &Checked, place: &Place) -> Value {
     ));
     let payload = json!({
         "backup_id": header.backup_id,
+        "includes_sensitive": header.includes_sensitive,
         "path": place.shown(),
         "key": checked.kdf.name(),
     });

@@ -63,6 +63,7 @@ pub fn to_file(
         place.refuse_unwritable()?;
         write(call, wish, secret, std::io::sink(), place.shown())?.1
     } else {
+        files::sweep(place);
         let file = NewFile::create(place)?;
         // Before the work, which would be in vain if it cannot be made.
         let mut manifest = NewFile::create(&manifest_place)?;

@@ -14,6 +14,7 @@ mod memories;
 mod sample;
 mod seals;
 mod statistics;
+mod values;
 mod vector;
 
 pub use finding::{Finding, Status};
@@ -92,6 +93,8 @@ type Look = fn(&Inspection<'_>, &Session) -> Finding;
 
 /// What a statement or two find out, each by itself, in the order it is reported.
 const LOOKS: &[(&str, Look)] = &[
+    (values::VALUES, values::values),
+    (values::VERSIONS, values::versions),
     (history::HASH, history::hashes),
     (history::INTERVALS, history::intervals),
     (links::COUNTERS, links::counters),

@@ -4,7 +4,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
 use crate::store::access::Call;
 use crate::store::memory::{self, Draft};
-use crate::store::{batch, update};
+use crate::store::{batch, content_policy, update};
 
 /// What was learned, and from what.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub const TYPE: &str = "reflection";
 pub const SCOPE: &str = "global";
 
 /// Adds a reflection; the draft says whose it is and where it belongs. A reflection of equal content is the same one.
-pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result<String> {
+pub fn add(call: &Call, mut draft: Draft, reflection: Reflection<'_>) -> Result<String> {
     call.access.author()?;
     for (name, value) in [
         ("error_pattern", reflection.error_pattern),
@@ -29,10 +29,19 @@ pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result
             memory::check_content(name, Some(value.to_owned()))?;
         }
     }
+    let error_pattern = content_policy::screen_beside("error_pattern", reflection.error_pattern)?;
+    let approach = content_policy::screen_beside("correct_approach", reflection.correct_approach)?;
+    let contexts = reflection.applicable_contexts.map(|contexts| {
+        let screen = |context: String| {
+            content_policy::screen("applicable_contexts", context, false)
+                .map(|screened| screened.content)
+        };
+        contexts.into_iter().map(screen).collect::<Result<Vec<_>>>()
+    });
     if let Some(trajectory) = reflection.source_trajectory_id {
         memory::check_name("source_trajectory_id", trajectory)?;
     }
-    draft.metadata = with_lesson(draft.metadata, reflection)?;
+    draft.metadata = with_lesson(draft.metadata, approach, contexts.transpose()?)?;
     draft.memory_type = Some(TYPE.to_owned());
     draft.scope.get_or_insert_with(|| SCOPE.to_owned());
     let memory = draft.complete(&call.store, &call.access)?;
@@ -40,7 +49,7 @@ pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result
     let Some(added) = batch::write(call, memory)?.pop() else {
         return Err(Error::state("no reflection was added"));
     };
-    if reflection.error_pattern.is_some() || reflection.source_trajectory_id.is_some() {
+    if error_pattern.is_some() || reflection.source_trajectory_id.is_some() {
         let sql = call.store.sql(
             "UPDATE @s@.memories SET error_pattern = coalesce(error_pattern, $3), source_trajectory_id = coalesce(source_trajectory_id, $4)
              WHERE id = $1 AND project_id = $2
@@ -49,7 +58,7 @@ pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result
         let args = [
             added.id.as_str().into(),
             call.project().into(),
-            reflection.error_pattern.into(),
+            error_pattern.as_deref().into(),
             reflection.source_trajectory_id.into(),
         ];
         call.sql(|session| {
@@ -59,14 +68,21 @@ pub fn add(call: &Call, mut draft: Draft, reflection: &Reflection<'_>) -> Result
     Ok(added.id)
 }
 
+const APPROACH: &str = "correct_approach";
+const CONTEXTS: &str = "applicable_contexts";
+
 /// The lesson goes into the metadata, where filters find it.
-fn with_lesson(metadata: Option<Jsonb>, reflection: &Reflection<'_>) -> Result<Option<Jsonb>> {
+fn with_lesson(
+    metadata: Option<Jsonb>,
+    approach: Option<String>,
+    contexts: Option<Vec<String>>,
+) -> Result<Option<Jsonb>> {
     let mut lesson = serde_json::Map::new();
-    if let Some(approach) = reflection.correct_approach {
-        lesson.insert("correct_approach".to_owned(), approach.into());
+    if let Some(approach) = approach {
+        lesson.insert(APPROACH.to_owned(), approach.into());
     }
-    if let Some(contexts) = &reflection.applicable_contexts {
-        lesson.insert("applicable_contexts".to_owned(), contexts.clone().into());
+    if let Some(contexts) = contexts {
+        lesson.insert(CONTEXTS.to_owned(), contexts.into());
     }
     if lesson.is_empty() {
         return Ok(metadata);
@@ -79,4 +95,17 @@ fn with_lesson(metadata: Option<Jsonb>, reflection: &Reflection<'_>) -> Result<O
         .map_or_else(|| "{}".to_owned(), Jsonb::text);
     let patch = Jsonb::parse(&serde_json::Value::Object(lesson).to_string());
     Ok(Some(Jsonb::parse(&update::merge_patch(&base, &patch)?)))
+}
+
+/// What the metadata of a reflection teaches.
+pub fn lesson_texts(metadata: &Jsonb) -> Vec<String> {
+    if metadata.is_empty_object() {
+        return Vec::new();
+    }
+    let metadata: serde_json::Value = serde_json::from_str(&metadata.text()).unwrap_or_default();
+    let contexts = metadata[CONTEXTS].as_array().into_iter().flatten();
+    contexts
+        .chain([&metadata[APPROACH]])
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
 }

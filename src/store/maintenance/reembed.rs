@@ -177,16 +177,17 @@ fn look(
         if rows.get(row, 3) != Some(true) {
             continue;
         }
-        outcomes.eligible += 1;
-        draw.offer(|| (rows.required(row, 1), rows.required(row, 2)));
         let (key, content): (Option<String>, String) = (rows.get(row, 4), rows.required(row, 6));
         let made = call.store.embedder.embed(
             &embedded_text(key.as_deref(), &content),
             call.store.dimensions,
         );
+        // What has no vector by its embedder is not counted among those that got one.
         let Some(vector) = made else {
             continue;
         };
+        outcomes.eligible += 1;
+        draw.offer(|| (rows.required(row, 1), rows.required(row, 2)));
         if rows.get(row, 8) == Some(true) && rows.get::<Vector>(row, 7).as_ref() == Some(&vector) {
             continue;
         }

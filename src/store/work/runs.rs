@@ -10,7 +10,7 @@ use crate::store::learning::reflect::{self, Reflection};
 use crate::store::learning::votes::{self, Vote};
 use crate::store::memory::{self, Draft};
 use crate::store::work::progress;
-use crate::store::{events, update};
+use crate::store::{content_policy, events, update};
 
 pub struct Run {
     pub run_id: String,
@@ -165,6 +165,14 @@ pub fn complete(call: &Call, completion: Completion<'_>) -> Result<Run> {
     if let Some(metadata) = &completion.metadata {
         memory::check_metadata(metadata)?;
     }
+    // They stay in the run, and become a reflection.
+    let error = content_policy::screen_beside("error", completion.error)?;
+    let error_pattern = content_policy::screen_beside("error_pattern", completion.error_pattern)?;
+    let completion = Completion {
+        error: error.as_deref(),
+        error_pattern: error_pattern.as_deref(),
+        ..completion
+    };
     call.sql(|session| {
         let run = lock(call, session, completion.run_id)?;
         let outcome = if completion.success {
@@ -244,11 +252,7 @@ fn finish(
                 source_trajectory_id: Some(&run.run_id),
                 ..Reflection::default()
             };
-            reflection = Some(reflect::add(
-                agent.as_ref().unwrap_or(call),
-                draft,
-                &lesson,
-            )?);
+            reflection = Some(reflect::add(agent.as_ref().unwrap_or(call), draft, lesson)?);
         }
     }
     let metadata = match &completion.metadata {
