@@ -110,7 +110,7 @@ fn the_newest_maintenance_is_told_of() {
     );
 
     // A vector of another text.
-    sql.run("SET session_replication_role = replica; UPDATE memories SET content_hash = sha256('x') WHERE content = 'memory 3'; RESET session_replication_role");
+    sql.run("SET session_replication_role = replica; UPDATE memories SET embedded_hash = sha256('x') WHERE content = 'memory 3'; RESET session_replication_role");
     sql.run("SELECT memory_maintenance()");
     let found: i64 = sql.one("SELECT issues_found FROM memory_maintenance_runs WHERE operation = 'check_integrity' ORDER BY run_id DESC LIMIT 1", &[]);
     assert!(found > 0);
@@ -164,10 +164,10 @@ fn sizes_and_rows_are_those_of_the_server() {
 fn errors_of_no_usual_class_are_other() {
     let mut sql = store().connect();
     sql.run(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'ZZ001'; END $$;
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '21000'; END $$;
          CREATE TRIGGER refuse BEFORE INSERT ON memories FOR EACH ROW EXECUTE FUNCTION refuse()",
     );
-    sql.refused("SELECT memory_add('x')", &[]).is("ZZ001");
+    sql.refused("SELECT memory_add('x')", &[]).is("21000");
     assert_eq!(
         by(&mut sql, "memory_errors_total", "sqlstate_class", "other"),
         1.0
@@ -178,7 +178,7 @@ fn errors_of_no_usual_class_are_other() {
         classes
             .samples
             .iter()
-            .all(|sample| sample.labels["sqlstate_class"] != "ZZ")
+            .all(|sample| sample.labels["sqlstate_class"] != "21")
     );
 }
 
