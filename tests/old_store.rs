@@ -109,13 +109,16 @@ fn before_the_update_the_new_library_serves_the_old_store() {
 #[test]
 fn metrics_and_health_of_an_old_store_tell_that_it_is_old() {
     for (version, migration) in [("1.0.0", 1.0), ("1.1.0", 2.0)] {
-        let database = cluster().empty_database();
-        let mut sql = database.connect();
-        sql.run(&format!(
+        let source = cluster().empty_database();
+        let mut old = source.connect();
+        old.run(&format!(
             "CREATE EXTENSION memory_ext VERSION '{version}' CASCADE"
         ));
-        fill(&mut sql, &role(), &role());
-        sql.run("ALTER EXTENSION memory_ext UPDATE");
+        fill(&mut old, &role(), &role());
+        let file = dump(&source, &format!("watched-{version}.dump"), &[]);
+        let database = cluster().empty_database();
+        restore(&file, &database);
+        let mut sql = database.connect();
         let watch = |sql: &mut Client| -> (Exposition, Value) {
             let text: String = sql.one("SELECT memory_metrics()", &[]);
             let found = Exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -221,15 +221,15 @@ fn calls_that_are_cancelled_or_ended_give_their_place_back() {
                 importer
                     .query("SELECT memory_import($1)", &[lines])
                     .expect_err("it is ended")
-                    .code()
-                    .map(|code| code.code().to_owned())
             });
             let found = wait_for(&mut other, "import", "writing", 1);
             assert_eq!(found.pid, importer_pid);
             assert_eq!(found.total, Some(31), "with the header");
             assert_under_way(&found);
             other.run(&format!("SELECT {end}({importer_pid})"));
-            assert_eq!(import.join().expect("joined").as_deref(), Some(sqlstate));
+            let error = import.join().expect("joined");
+            let code = error.code().map(|code| code.code());
+            assert_eq!(code, Some(sqlstate), "{error:?}\n{}", preloaded().log());
         });
         wait_until("the place is free", SOON, || running(&mut other).is_empty());
     }
