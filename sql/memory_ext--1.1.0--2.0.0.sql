@@ -502,9 +502,9 @@ COMMENT ON FUNCTION memory_health() IS
 'How the store is, as JSON: numbers only, for any role.
 
 status is healthy, degraded (it works, but somebody should look: issues says at what), unhealthy (it cannot be used as it is) or
-uninitialized. version, store_version; db_health (in_recovery, read_only, connections, max_connections); memories (total, live, keyed,
-expired, deleted, deprecated, sensitive; estimated beyond 50000, else counted); vectors (eligible, embedded, waiting, stale, sync_ratio);
-backlog (expired, tombstones, unsealed; up to 100001); worker (preloaded, last_run, runs, errors); index (valid, bytes); issues, a list
+uninitialized. version, store_version; db_health (in_recovery, read_only, connections of clients, max_connections,
+reserved_connections); memories (total, live, keyed, expired, deleted, deprecated, sensitive; estimated beyond 50000 or 100 MB, else
+counted); vectors (eligible, embedded, waiting, stale, sync_ratio); backlog (expired, tombstones, unsealed; up to 100001); worker (preloaded, last_run, runs, errors); index (valid, bytes); issues, a list
 of texts. What cannot be known is null. Works on a standby. Raises no error for what it is to report.';
 
 COMMENT ON FUNCTION memory_import(TEXT[], TEXT, TEXT, TEXT, TEXT, TEXT, bool, bool, TEXT) IS
@@ -555,7 +555,7 @@ Counters and durations count from the server''s start, in memory that it shares:
 else memory_ext_preloaded is 0 and they are absent. They count whatever becomes of the transaction. Numbers of rows are estimated
 (memory_stats() counts), backlogs are counted up to 100001. Absent is what there is none of, or what cannot be known: before
 memory_init(), in an older store, while the table is locked (memory_ext_scrape_errors). Works on a standby. For members of
-pg_monitor, the owner of the memories and admins of every project. Errors: 42501.';
+pg_monitor, the owner of the memories and admins of every project. Errors: 42501, 55P03 (for the latter two, while a table is locked).';
 
 COMMENT ON FUNCTION memory_playbook(TEXT, INT, double precision, TEXT[], TEXT, TEXT, TEXT, vector, jsonb, jsonb, timestamp with time zone, TEXT) IS
 'What agents have learned about a kind of task, best first.
@@ -567,16 +567,19 @@ otherwise; task_type keeps what metadata.task_type says is for another kind of t
 playbook of a past time, with the contents and votes of then; left out, memory_ext.as_of does. Errors: 22023, 42501, 55000.';
 
 COMMENT ON FUNCTION memory_progress() IS
-'Long calls of this database that are under way: export, import, backup, restore, reembed, rebuild_index, integrity checks, expiry.
+'Long calls of this database that are under way: export, import, backup, restore, verification of a backup, reembed, rebuild_index,
+integrity checks, sealing, verification and export of the audit trail, duplicates, consolidation, curation, clean-up, forgetting, expiry;
+and the background worker''s.
 
-done rows of total (NULL: not known beforehand), percent, rate in rows a second, remaining time; phase is what the call is at, and a
+done rows of total (NULL: not known beforehand; of statements that do all at once done stays 0), percent, rate in rows a second, remaining time; phase is what the call is at, and a
 call may have several rows. One''s own calls, those of all roles for members of pg_monitor. How far an index is built, only
 pg_stat_progress_create_index tells. Needs the library in shared_preload_libraries. Errors: 55000.';
 
 COMMENT ON FUNCTION memory_ready() IS
 'Whether the store can be used: it is there, of a version that the library serves, with all its tables and a valid vector index.
 
-Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot.';
+Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot, as
+where memory_models or memory_migrations is locked and the session has not read them yet.';
 
 COMMENT ON FUNCTION memory_rebuild_index(INT, INT, bool) IS
 'Drops the vector index and builds it again, with other parameters if given: m 2..100 (links of a vector), ef_construction 4..1000
@@ -652,7 +655,7 @@ COMMENT ON FUNCTION memory_stats(TEXT) IS
 expired, deleted or not) and by type.
 
 project_id NULL is the whole store; for one project there are its counts alone, for its admins too. Of durations there are _count and
-_sum. Errors: 22023, 42501.';
+_sum. memory_ext_scrape_errors is the number of parts that could not be read. Errors: 22023, 42501, 55P03.';
 
 COMMENT ON FUNCTION memory_validate_vectors(TEXT, INT) IS
 'The checks of memory_check_integrity() that are about vectors, and in a first row, vectors, what there is: rows, embedded, waiting

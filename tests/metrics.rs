@@ -691,6 +691,19 @@ fn databases_have_counters_of_their_own_as_long_as_there_are_any() {
     assert_eq!(shared(&databases[OWN + 1]), ("other".to_owned(), 1.0, 2.0));
     assert_eq!(shared(&databases[0]), (databases[0].name.clone(), 0.0, 2.0));
 
+    // Whose it is nobody could tell.
+    for (database, is_told) in [(&databases[0], true), (&databases[OWN], false)] {
+        let mut sql = database.connect();
+        sql.run(
+            "SELECT memory_init(); SELECT memory_add('x'); SELECT * FROM memory_recall_check(1)",
+        );
+        let found = scrape(&mut sql);
+        assert_eq!(plain(&found, "memory_recall_ratio").is_some(), is_told);
+        let worker: serde_json::Value = sql.one("SELECT memory_health() -> 'worker'", &[]);
+        assert_eq!(worker["runs"].is_null(), !is_told, "{worker}");
+        assert!(worker["last_run"].is_null(), "{worker}");
+    }
+
     // What a dropped one leaves is given to the next, without its counts.
     let dropped = &databases[5].name;
     cluster.admin(&format!("DROP DATABASE {dropped}"));
@@ -714,7 +727,7 @@ fn names_of_any_characters_are_labels() {
         found.value("memory_ext_counters_shared", &[("database", name)]),
         Some(0.0)
     );
-    assert!(found.value("memory_index_bytes", &[("index", "my \"index\\")]) > Some(0.0));
+    assert!(found.value("memory_index_bytes", &[("index", "other")]) > Some(0.0));
 }
 
 #[test]

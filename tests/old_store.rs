@@ -7,6 +7,7 @@ use std::time::Duration;
 use postgres::Client;
 use serde_json::Value;
 use support::catalog::{assert_same, members, owned_relations, store_objects};
+use support::exposition::Exposition;
 use support::release::{
     NEW, OLD, connect_as_owner, fill, found, old_database, use_functions_of_1_0, versions,
 };
@@ -101,6 +102,73 @@ fn before_the_update_the_new_library_serves_the_old_store() {
             client.one::<i64>("SELECT count(*) FROM memory_history('of-a')", &[]),
             3
         );
+    }
+}
+
+/// Who watches sees a store that waits for memory_migrate(), and it serves.
+#[test]
+fn metrics_and_health_of_an_old_store_tell_that_it_is_old() {
+    for (version, migration) in [("1.0.0", 1.0), ("1.1.0", 2.0)] {
+        let source = cluster().empty_database();
+        let mut old = source.connect();
+        old.run(&format!(
+            "CREATE EXTENSION memory_ext VERSION '{version}' CASCADE"
+        ));
+        fill(&mut old, &role(), &role());
+        let file = dump(&source, &format!("watched-{version}.dump"), &[]);
+        let database = cluster().empty_database();
+        restore(&file, &database);
+        let mut sql = database.connect();
+        let watch = |sql: &mut Client| -> (Exposition, Value) {
+            let text: String = sql.one("SELECT memory_metrics()", &[]);
+            let found = Exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!(found.value("memory_store_ready", &[]), Some(1.0));
+            assert_eq!(found.value("memory_ext_scrape_errors", &[]), Some(0.0));
+            assert!(
+                found
+                    .value("memory_rows", &[("table", "memories")])
+                    .is_some()
+            );
+            assert!(found.value("memory_index_bytes", &[("index", "memories_pkey")]) > Some(0.0));
+            assert!(
+                found
+                    .value("memory_index_bytes", &[("index", "other")])
+                    .is_none()
+            );
+            assert!(sql.one::<bool>("SELECT memory_ready()", &[]));
+            let total: f64 = sql.one("SELECT value FROM memory_stats() WHERE name = 'memory_memories' AND labels ->> 'state' = 'total'", &[]);
+            assert_eq!(
+                total,
+                sql.one::<f64>("SELECT count(*)::float8 FROM memories", &[])
+            );
+            let health: Value = sql.one("SELECT memory_health()", &[]);
+            assert_eq!(health["memories"]["total"].as_f64(), Some(total));
+            (found, health)
+        };
+        for client in [&mut sql, &mut database.connect()] {
+            let (found, health) = watch(client);
+            assert_eq!(found.value("memory_store_migration", &[]), Some(migration));
+            for absent in [
+                "memory_unsealed_rows",
+                "memory_embedding_backlog",
+                "memory_integrity_issues",
+            ] {
+                assert!(found.family(absent).is_none(), "{version}: {absent}");
+            }
+            assert_eq!(health["status"], "degraded", "{health}");
+            assert_eq!(health["store_version"], version);
+            assert!(
+                health["issues"][0]
+                    .as_str()
+                    .is_some_and(|issue| issue.contains("memory_migrate()")),
+                "{health}"
+            );
+        }
+        sql.run("SELECT memory_migrate()");
+        let (found, health) = watch(&mut sql);
+        assert_eq!(found.value("memory_store_migration", &[]), Some(3.0));
+        assert!(found.family("memory_unsealed_rows").is_some());
+        assert_eq!(health["status"], "healthy", "{health}");
     }
 }
 

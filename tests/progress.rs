@@ -3,9 +3,12 @@
 mod support;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use postgres::Client;
+use support::backup::vault_with;
 use support::{Cluster, Database, Options, Sql, wait_until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -22,7 +25,11 @@ fn preloaded() -> &'static Cluster {
 
 /// A store with so many memories.
 fn filled(memories: usize) -> Database<'static> {
-    let database = preloaded().database();
+    filled_in(preloaded(), memories)
+}
+
+fn filled_in(cluster: &Cluster, memories: usize) -> Database<'_> {
+    let database = cluster.database();
     let mut sql = database.connect();
     sql.run(&format!(
         "SELECT memory_init(); SET maintenance_work_mem = '64MB'; DROP INDEX ix_memories_embedding_hnsw;
@@ -167,10 +174,30 @@ fn ones_own_calls_are_seen_and_those_of_others_by_who_monitors() {
 
 /// Makes every change of a memory wait for a lock that somebody holds.
 fn make_writes_wait(sql: &mut Client, on: &str) {
+    make_wait(sql, &format!("{on} ON memories"), "");
+}
+
+fn make_wait(sql: &mut Client, before: &str, when: &str) {
     sql.run(&format!(
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END $$;
-         CREATE TRIGGER wait BEFORE {on} ON memories FOR EACH ROW EXECUTE FUNCTION wait()"
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN coalesce(NEW, OLD); END $$;
+         CREATE TRIGGER wait BEFORE {before} FOR EACH ROW {when} EXECUTE FUNCTION wait()"
     ));
+}
+
+/// The numbers of a call that is under way fit each other.
+fn assert_under_way(found: &Running) {
+    let total = found.total.expect("a total");
+    let (done, share) = (found.done as f64, found.percent.expect("a share"));
+    assert!((0..=total).contains(&found.done), "{found:?}");
+    assert!(
+        (share - 100.0 * done / total as f64).abs() < 1e-6,
+        "{found:?}"
+    );
+    assert!(found.rate > 0.0, "{found:?}");
+    let expected = (total as f64 - done) / found.rate;
+    let remaining = found.remaining.expect("a time");
+    assert!((remaining - expected).abs() <= 1.0, "{found:?}");
+    assert!((0.0..120.0).contains(&found.age), "{found:?}");
 }
 
 #[test]
@@ -194,14 +221,15 @@ fn calls_that_are_cancelled_or_ended_give_their_place_back() {
                 importer
                     .query("SELECT memory_import($1)", &[lines])
                     .expect_err("it is ended")
-                    .code()
-                    .map(|code| code.code().to_owned())
             });
             let found = wait_for(&mut other, "import", "writing", 1);
             assert_eq!(found.pid, importer_pid);
             assert_eq!(found.total, Some(31), "with the header");
+            assert_under_way(&found);
             other.run(&format!("SELECT {end}({importer_pid})"));
-            assert_eq!(import.join().expect("joined").as_deref(), Some(sqlstate));
+            let error = import.join().expect("joined");
+            let code = error.code().map(|code| code.code());
+            assert_eq!(code, Some(sqlstate), "{error:?}\n{}", preloaded().log());
         });
         wait_until("the place is free", SOON, || running(&mut other).is_empty());
     }
@@ -212,7 +240,16 @@ fn embedding_again_tells_how_far_it_is() {
     let database = filled(700);
     let (mut holder, mut other) = (database.connect(), database.connect());
     holder.run("SET session_replication_role = replica; UPDATE memories SET embedding = NULL, embedded_hash = NULL; RESET session_replication_role");
-    make_writes_wait(&mut holder, "UPDATE");
+    // The 601st, in the second batch of 500.
+    let id: String = holder.one(
+        "SELECT id FROM memories ORDER BY id OFFSET 600 LIMIT 1",
+        &[],
+    );
+    make_wait(
+        &mut holder,
+        "UPDATE ON memories",
+        &format!("WHEN (NEW.id = '{id}')"),
+    );
     holder.run("SELECT pg_advisory_lock(7)");
     let mut worker = database.connect();
     let worker_pid = pid(&mut worker);
@@ -220,11 +257,12 @@ fn embedding_again_tells_how_far_it_is() {
         let work = scope.spawn(move || {
             worker.run("SET client_min_messages = warning; SELECT memory_reembed(batch => 20000)");
         });
-        let found = wait_for(&mut other, "reembed", "embedding", 0);
+        let found = wait_for(&mut other, "reembed", "embedding", 1);
         assert_eq!(
             (found.pid, found.done, found.total),
-            (worker_pid, 0, Some(700))
+            (worker_pid, 500, Some(700))
         );
+        assert_under_way(&found);
         holder.run("SELECT pg_advisory_unlock(7)");
         work.join().expect("joined");
         assert_eq!(running(&mut other), []);
@@ -252,6 +290,215 @@ fn more_long_calls_than_there_are_places_go_on_unseen() {
         assert_eq!(lines.len(), 3);
     }
     assert_eq!(running(&mut other), []);
+}
+
+#[test]
+fn a_process_that_is_ended_frees_no_place_of_another() {
+    const CURSORS: usize = 30;
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec!["memory_ext.databases = 'no_such_database'"],
+    });
+    let database = filled_in(&cluster, 3);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut sql = database.connect();
+                    let (mut calls, mut lost) = (0, 0);
+                    while !is_over.load(Relaxed) {
+                        sql.run("BEGIN; DECLARE c CURSOR FOR SELECT memory_export(); FETCH 1 FROM c");
+                        for _ in 0..5 {
+                            let seen: i64 = sql.one("SELECT count(*) FROM memory_progress() WHERE pid = pg_backend_pid()", &[]);
+                            lost += i64::from(seen != 1);
+                        }
+                        sql.run("COMMIT");
+                        calls += 1;
+                    }
+                    (calls, lost)
+                })
+            })
+            .collect();
+        let mut admin = database.connect();
+        let ended = (0..40).all(|_| {
+            let mut victim = database.connect();
+            victim.run("BEGIN");
+            for number in 0..CURSORS {
+                victim.run(&format!(
+                    "DECLARE c{number} CURSOR FOR SELECT memory_export(); FETCH 1 FROM c{number}"
+                ));
+            }
+            let victim = pid(&mut victim);
+            admin
+                .query_one("SELECT pg_terminate_backend($1, 10000)", &[&victim])
+                .is_ok_and(|row| row.get(0))
+        });
+        is_over.store(true, Relaxed);
+        assert!(ended);
+        for other in others {
+            let (calls, lost) = other.join().expect("joined");
+            assert!(calls > 10, "{calls}");
+            assert_eq!(lost, 0, "places of others were freed");
+        }
+    });
+    assert_eq!(running(&mut database.connect()), []);
+}
+
+/// Calls again and again until another session has seen the call in the middle of a phase.
+fn caught(database: &Database, call: &str, operation: &str, phase: &str) -> Running {
+    let is_over = AtomicBool::new(false);
+    let found = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sql = database.connect();
+            sql.run("SET client_min_messages = error");
+            while !is_over.load(Relaxed) {
+                sql.run(call);
+            }
+        });
+        let mut other = database.connect();
+        let started = Instant::now();
+        let mut found = None;
+        while found.is_none() && started.elapsed() < SOON {
+            found = running(&mut other).into_iter().find(|seen| {
+                seen.operation == operation
+                    && seen.phase == phase
+                    && seen.done > 0
+                    && seen.total.is_none_or(|total| seen.done < total)
+            });
+        }
+        is_over.store(true, Relaxed);
+        found
+    });
+    found.unwrap_or_else(|| panic!("{operation} was not seen {phase}"))
+}
+
+#[test]
+fn backups_restores_and_checks_tell_how_far_they_are() {
+    const MEMORIES: i64 = 8000;
+    let cluster = vault_with(Options {
+        preload: true,
+        settings: vec!["memory_ext.databases = 'no_such_database'"],
+    });
+    let database = cluster.database();
+    let mut sql = database.connect();
+    sql.run(&format!(
+        "SELECT memory_init(dimensions => 32); DROP INDEX ix_memories_embedding_hnsw;
+         SELECT count(*) FROM memory_add_many((SELECT jsonb_agg(jsonb_build_object('content', 'memory ' || i, 'id', 'm' || i)) FROM generate_series(1, {MEMORIES}) i));
+         SELECT memory_vote('m' || i, 'helpful', 'a') FROM generate_series(1, 10) i; UPDATE memories SET importance = 0.7;
+         ANALYZE"
+    ));
+
+    let found = caught(
+        &database,
+        "SELECT * FROM memory_check_integrity()",
+        "check_integrity",
+        "checking",
+    );
+    assert_eq!(found.total, Some(MEMORIES));
+    assert_under_way(&found);
+
+    let found = caught(
+        &database,
+        "SELECT memory_backup('dry', dry_run => true)",
+        "backup",
+        "writing",
+    );
+    assert!(
+        found.total >= Some(2 * MEMORIES),
+        "with the old versions: {found:?}"
+    );
+    assert_under_way(&found);
+
+    sql.run("SELECT memory_backup('b')");
+    let found = caught(
+        &database,
+        "SELECT memory_backup_verify('b')",
+        "backup_verify",
+        "verifying",
+    );
+    assert!(
+        found.total >= Some(2 * MEMORIES),
+        "by the manifest: {found:?}"
+    );
+    assert_under_way(&found);
+    let restore = "SELECT memory_restore('b', dry_run => true)";
+    for phase in ["verifying", "reading"] {
+        let found = caught(&database, restore, "restore", phase);
+        assert!(found.total >= Some(2 * MEMORIES), "{found:?}");
+        assert_under_way(&found);
+    }
+
+    // The memories are in when the votes come.
+    sql.run("DELETE FROM vote_history");
+    make_wait(&mut sql, "INSERT ON vote_history", "");
+    sql.run("SELECT pg_advisory_lock(7)");
+    let mut worker = database.connect();
+    let mut other = database.connect();
+    std::thread::scope(|scope| {
+        let work = scope.spawn(move || {
+            worker.run("SET client_min_messages = error; SELECT memory_restore('b')")
+        });
+        let found = wait_for(&mut other, "restore", "writing", MEMORIES);
+        assert!(found.total > Some(found.done), "{found:?}");
+        assert_under_way(&found);
+        sql.run("SELECT pg_advisory_unlock(7)");
+        work.join().expect("joined");
+    });
+    assert_eq!(running(&mut other), []);
+
+    sql.run("SELECT * FROM memory_audit_seal()");
+    let found = caught(
+        &database,
+        "SELECT * FROM memory_audit_verify()",
+        "audit_verify",
+        "verifying",
+    );
+    assert!(found.total >= Some(MEMORIES), "{found:?}");
+    assert_under_way(&found);
+    sql.run("BEGIN; DECLARE c CURSOR FOR SELECT memory_audit_export(); FETCH 3000 FROM c");
+    let found = wait_for(&mut other, "audit_export", "exporting", 3000);
+    assert!(found.total >= Some(MEMORIES), "{found:?}");
+    assert_under_way(&found);
+    sql.run("FETCH ALL FROM c");
+    assert_eq!(running(&mut other), []);
+    sql.run("COMMIT");
+}
+
+#[test]
+fn whoever_waits_or_removes_is_seen() {
+    let database = filled(30);
+    let (mut holder, mut other) = (database.connect(), database.connect());
+    // A writer keeps who seals waiting.
+    holder.run("UPDATE memories SET importance = 0.9; BEGIN; UPDATE memories SET importance = 0.8 WHERE id = (SELECT min(id) FROM memories)");
+    let mut worker = database.connect();
+    std::thread::scope(|scope| {
+        let work = scope.spawn(move || worker.run("SELECT * FROM memory_audit_seal()"));
+        wait_for(&mut other, "audit_seal", "waiting", 0);
+        holder.run("COMMIT");
+        work.join().expect("joined");
+    });
+    make_writes_wait(&mut holder, "DELETE");
+    holder.run("UPDATE memories SET expires_at = now() - interval '1 second' WHERE id = (SELECT min(id) FROM memories)");
+    for (call, operation, phase) in [
+        ("SELECT memory_expire()", "expire", "expiring"),
+        (
+            "SELECT memory_forget(before => 'infinity', reason => 'test')",
+            "forget",
+            "removing",
+        ),
+    ] {
+        holder.run("SELECT pg_advisory_lock(7)");
+        let mut worker = database.connect();
+        std::thread::scope(|scope| {
+            let work = scope.spawn(move || worker.run(call));
+            let found = wait_for(&mut other, operation, phase, 0);
+            assert_eq!((found.done, found.total), (0, None));
+            holder.run("SELECT pg_advisory_unlock(7)");
+            work.join().expect("joined");
+        });
+        assert_eq!(running(&mut other), [], "{call}");
+    }
 }
 
 #[test]

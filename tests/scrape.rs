@@ -8,16 +8,17 @@ mod deploy {
     pub mod programs;
 }
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use deploy::exposed::{families, names, sample};
+use deploy::exposed::{families, labels, names, sample};
 use deploy::programs::{
     Prometheus, Running, directory, docker, free_port, get, output, program, read,
 };
+use support::exposition::Exposition;
 use support::{Cluster, Database, Options, Sql, wait_until};
 
 /// A server that counts.
@@ -155,6 +156,82 @@ fn the_sample_has_the_names_and_types_of_the_metrics() {
         later.iter().all(|name| may_be_absent.contains(name)),
         "{later:?}"
     );
+}
+
+/// Of a database where everything has happened that makes a metric.
+#[test]
+fn promtool_takes_the_metrics_and_the_sample_has_their_labels() {
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec![
+            "memory_ext.naptime = '1s'",
+            "memory_ext.recall_check_interval = '1s'",
+        ],
+    });
+    let database = initialised(&cluster);
+    let mut sql = database.connect();
+    sql.run(
+        "SELECT memory_add('the ferry leaves at noon', id => 'ferry'); SELECT * FROM memory_search('ferry'); SELECT memory_vote('ferry', 'helpful', 'a');
+         SELECT memory_update('ferry', 'the ferry leaves at one'); SELECT * FROM memory_get('ferry'); SELECT memory_delete('ferry');
+         SELECT * FROM memory_audit_seal(); SELECT memory_maintenance(); CREATE INDEX mine ON memories (agent_id)",
+    );
+    sql.run("SELECT memory_add('the tide turns at three')");
+    let mut given = String::new();
+    wait_until("recall is measured", Duration::from_secs(30), || {
+        given = sql.one("SELECT memory_metrics()", &[]);
+        given.contains("\nmemory_recall_ratio ") && given.contains("\nmemory_worker_last_run")
+    });
+
+    let place = directory("promtool");
+    let file = place.join("live.prom");
+    fs::write(&file, &given).expect("the metrics are written");
+    let mut check = Command::new("sh");
+    check
+        .arg("-c")
+        .arg("\"$0\" check metrics < \"$1\"")
+        .arg(program("promtool"))
+        .arg(&file);
+    let (good, said) = output(&mut check);
+    assert!(good && said.is_empty(), "promtool: {said}");
+
+    let sample = sample();
+    assert_eq!(families(&given), families(&sample));
+    assert_eq!(labels(&given), labels(&sample), "labels of each name");
+    // The sample shows some values of each label, and none that there is not.
+    let (of_database, of_sample) = (values(&given), values(&sample));
+    let functions: BTreeSet<String> = sql
+        .column(
+            "SELECT substr(proname::text, 8) FROM pg_proc WHERE proname LIKE 'memory\\_%'",
+            &[],
+        )
+        .into_iter()
+        .collect();
+    for (label, shown) in of_sample {
+        let there = &of_database[&label];
+        match label.as_str() {
+            "database" | "pgvector_version" | "server_version" => {}
+            "operation" => assert!(shown.is_subset(&functions), "{shown:?}"),
+            "path" | "vote" | "result" | "status" | "le" => assert_eq!(&shown, there, "{label}"),
+            _ => assert!(shown.is_subset(there), "{label}: {shown:?} {there:?}"),
+        }
+    }
+}
+
+/// The values of every label.
+fn values(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let exposition = Exposition::read(text).unwrap_or_else(|error| panic!("{error}"));
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let samples = exposition
+        .families
+        .iter()
+        .flat_map(|family| &family.samples);
+    for (label, value) in samples.flat_map(|sample| &sample.labels) {
+        values
+            .entry(label.clone())
+            .or_default()
+            .insert(value.clone());
+    }
+    values
 }
 
 #[test]

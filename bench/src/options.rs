@@ -155,6 +155,8 @@ pub enum Section {
     Vector,
     /// memory_search by text and vector
     Hybrid,
+    /// what counting a call adds to memory_search
+    Counting,
     /// memory_playbook
     Playbook,
     /// memory_check_integrity

@@ -3,6 +3,7 @@
 mod add;
 mod add_many;
 mod backup;
+mod counting;
 mod embed;
 mod hybrid_search;
 mod import;
@@ -83,8 +84,9 @@ pub fn run_soak(options: &SoakOptions) -> Result<Report> {
 }
 
 /// The sections that share the store of 384 dimensions, those that change it last.
-const OF_NARROW_STORE: [Section; 8] = [
+const OF_NARROW_STORE: [Section; 9] = [
     Section::Vector,
+    Section::Counting,
     Section::Hybrid,
     Section::Playbook,
     Section::Integrity,
@@ -119,6 +121,9 @@ fn narrow_store(
     }
     if options.wants(Section::Hybrid) {
         hybrid_search::measure(&mut client, &corpus, options, report)?;
+    }
+    if options.wants(Section::Counting) {
+        counting::measure(&mut client, &corpus, options, report)?;
     }
     if options.wants(Section::Playbook) {
         learning::playbook(&mut client, &corpus, options, report)?;

@@ -10,6 +10,7 @@ use crate::pg::measure::{Operation, measured};
 use crate::pg::system;
 use crate::store::conditions::Filters;
 use crate::store::erase::{self, Oblivion};
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::{Call, Privilege, access, open};
 
 /// Deletes a memory: it is gone from every reading function at once, and memory_restore_version can bring it back until the
@@ -127,6 +128,7 @@ fn memory_expire(batch: default!(Option<i32>, "1000")) -> Result<i64> {
             Privilege::Admin,
             "expire",
         )?;
+        let _progress = Progress::of(Phase::Expiring, 0);
         Ok(erase::expire(&call, batch.unwrap_or(1000))?)
     })
 }

@@ -230,25 +230,51 @@ pub fn expired(memories: usize) {
     count(|counters| counters.expired.add(memories as u64));
 }
 
-/// An attempt to seal the audit trail; a failed one when it is dropped before its end, as it is by an error on its way.
-pub struct Sealing(());
+/// The audit trail was sealed, by whomever.
+pub fn sealed() {
+    count(|counters| {
+        counters.seals.ok.one();
+        counters.seal_failing.store(0, Relaxed);
+    });
+}
 
-impl Sealing {
-    pub fn begin() -> Self {
+/// Something that the worker does and that may fail: it did when this is dropped before its end, as it is by an error on its
+/// way. What a user's call fails by is his own business.
+pub struct Attempt(fn(&Database));
+
+impl Attempt {
+    fn begin(failed: fn(&Database)) -> Self {
+        // The place to count in is looked for now: an error leaves no transaction to do that in.
         shmem::database();
-        Sealing(())
+        Attempt(failed)
     }
 
+    pub fn sealing() -> Self {
+        Attempt::begin(|counters| {
+            counters.seals.error.one();
+            counters.seal_failing.store(1, Relaxed);
+        })
+    }
+
+    pub fn measuring_recall() -> Self {
+        Attempt::begin(|counters| counters.recall_checks.error.one())
+    }
+
+    /// It did not fail; what it did is counted where it was done.
     pub fn end(self) {
-        count(|counters| counters.seals.count(true));
         std::mem::forget(self);
     }
 }
 
-impl Drop for Sealing {
+impl Drop for Attempt {
     fn drop(&mut self) {
-        count(|counters| counters.seals.count(false));
+        count(self.0);
     }
+}
+
+/// The worker has measured recall.
+pub fn recall_checked() {
+    count(|counters| counters.recall_checks.ok.one());
 }
 
 /// The share of the truth that searches were found to find.
@@ -259,9 +285,10 @@ pub fn recall(share: f64) {
     });
 }
 
-/// Whether it is time for the worker to measure recall; if so, the next time is an interval from now.
+/// Whether it is time for the worker to measure recall; if so, the next time is an interval from now. Never where several
+/// databases count together: nobody could tell whose recall it is.
 pub fn recall_is_due(interval: Duration) -> bool {
-    let Some(counters) = shmem::database() else {
+    let Some(counters) = shmem::database().filter(|counters| !counters.is_shared()) else {
         return false;
     };
     let (began, now) = (counters.recall_began.load(Relaxed), monotonic_micros());
@@ -333,12 +360,17 @@ pub struct Counted {
     pub expired: u64,
     pub worker_ok: u64,
     pub worker_errors: u64,
-    /// When the last good run ended, and how long ago that is by the clock that does not jump.
+    /// When the last good run ended, and how long ago that is by the clock that does not jump. Not known where several databases
+    /// count together.
     pub worker_ended_at: Option<f64>,
     pub worker_age: Option<Duration>,
     pub seals_ok: u64,
     pub seals_failed: u64,
-    /// The last recall that was measured, and when.
+    /// The worker's last attempt failed.
+    pub is_seal_failing: bool,
+    pub recall_checks_ok: u64,
+    pub recall_checks_failed: u64,
+    /// The last recall that was measured, and when; not known where several databases count together.
     pub recall: Option<(f64, f64)>,
 }
 
@@ -348,9 +380,10 @@ pub fn counted() -> Option<Counted> {
     let counters = shmem::database()?;
     let operations = Operation::names().iter().zip(&counters.operations);
     let ended = counters.worker_ended.load(Relaxed);
+    let is_shared = counters.is_shared();
     Some(Counted {
         started_at: shared.started_at(),
-        is_shared: counters.is_shared(),
+        is_shared,
         operations: operations
             .map(|(name, calls)| {
                 let ends = &calls.ends;
@@ -380,14 +413,18 @@ pub fn counted() -> Option<Counted> {
         expired: counters.expired.get(),
         worker_ok: counters.worker_runs.ok.get(),
         worker_errors: counters.worker_runs.error.get(),
-        worker_ended_at: counters.worker_ended_at.seconds(),
-        worker_age: (ended > 0)
+        worker_ended_at: counters.worker_ended_at.seconds().filter(|_| !is_shared),
+        worker_age: (ended > 0 && !is_shared)
             .then(|| Duration::from_micros(monotonic_micros().saturating_sub(ended))),
         seals_ok: counters.seals.ok.get(),
         seals_failed: counters.seals.error.get(),
+        is_seal_failing: !is_shared && counters.seal_failing.load(Relaxed) == 1,
+        recall_checks_ok: counters.recall_checks.ok.get(),
+        recall_checks_failed: counters.recall_checks.error.get(),
         recall: counters
             .recall_at
             .seconds()
+            .filter(|_| !is_shared)
             .map(|at| (f64::from_bits(counters.recall.load(Relaxed)), at)),
     })
 }

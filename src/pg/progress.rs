@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::fence;
 use std::time::Duration;
 
 use pgrx::pg_sys;
@@ -15,22 +16,30 @@ use super::shmem::{self, LongCall, Shared};
 pub enum Phase {
     BuildingIndex,
     Checking,
+    Comparing,
     Embedding,
     Expiring,
     Exporting,
     Reading,
+    Removing,
+    Sealing,
     Verifying,
+    Waiting,
     Writing,
 }
 
-const PHASES: [(Phase, &str); 8] = [
+const PHASES: [(Phase, &str); 12] = [
     (Phase::BuildingIndex, "building index"),
     (Phase::Checking, "checking"),
+    (Phase::Comparing, "comparing"),
     (Phase::Embedding, "embedding"),
     (Phase::Expiring, "expiring"),
     (Phase::Exporting, "exporting"),
     (Phase::Reading, "reading"),
+    (Phase::Removing, "removing"),
+    (Phase::Sealing, "sealing"),
     (Phase::Verifying, "verifying"),
+    (Phase::Waiting, "waiting"),
     (Phase::Writing, "writing"),
 ];
 
@@ -66,10 +75,10 @@ impl Entry {
             )
         };
         let slot = shared.long_calls.iter().find(|slot| {
-            slot.pid.load(Relaxed) == 0
-                && slot.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok()
+            slot.owner.load(Relaxed) == 0
+                && slot.owner.compare_exchange(0, pid, AcqRel, Relaxed).is_ok()
         })?;
-        slot.changes.fetch_add(1, AcqRel);
+        let _change = Change::of(slot);
         slot.database.store(database, Relaxed);
         slot.role.store(role, Relaxed);
         let operation = measure::current().map_or(WORKER, |operation| operation.place() as u64);
@@ -78,14 +87,38 @@ impl Entry {
         slot.done.store(0, Relaxed);
         slot.total.store(total.unwrap_or(UNKNOWN), Relaxed);
         slot.started.store(measure::monotonic_micros(), Relaxed);
-        // Even: everything is there.
-        slot.changes.fetch_add(1, Release);
+        slot.pid.store(pid, Relaxed);
         Some(Entry(slot))
     }
 
     pub fn done(&self, done: u64) {
-        self.0.done.store(done, Relaxed);
+        if is_mine(self.0) {
+            self.0.done.store(done, Relaxed);
+        }
     }
+}
+
+/// As long as this lives, whoever reads the slot sees that it is being written.
+struct Change(&'static LongCall);
+
+impl Change {
+    fn of(slot: &'static LongCall) -> Self {
+        slot.changes.fetch_add(1, Relaxed);
+        // Nobody sees what is written from here on without the odd number.
+        fence(Release);
+        Change(slot)
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        self.0.changes.fetch_add(1, Release);
+    }
+}
+
+fn is_mine(slot: &LongCall) -> bool {
+    // SAFETY: reads a variable of this process.
+    slot.owner.load(Relaxed) == unsafe { pg_sys::MyProcPid } as u64
 }
 
 impl Drop for Entry {
@@ -94,9 +127,15 @@ impl Drop for Entry {
     }
 }
 
-fn give_back(slot: &LongCall) {
-    slot.changes.fetch_add(2, AcqRel);
-    slot.pid.store(0, Release);
+/// Does nothing with a slot that was given back before: a process that ends does that first, and drops its entries then, when
+/// the slot may be another's.
+fn give_back(slot: &'static LongCall) {
+    if is_mine(slot) {
+        let change = Change::of(slot);
+        slot.pid.store(0, Relaxed);
+        drop(change);
+        slot.owner.store(0, Release);
+    }
 }
 
 /// A process that is told to end while it is at work drops nothing.
@@ -110,16 +149,10 @@ fn give_back_at_exit() {
 
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn on_exit(_code: std::ffi::c_int, _arg: pg_sys::Datum) {
-    // SAFETY: reads a variable of this process.
-    let pid = unsafe { pg_sys::MyProcPid } as u64;
-    for slot in shmem::shared()
+    shmem::shared()
         .into_iter()
         .flat_map(|shared| &shared.long_calls)
-    {
-        if slot.pid.load(Acquire) == pid {
-            give_back(slot);
-        }
-    }
+        .for_each(give_back);
 }
 
 /// A long call, of whichever process.
@@ -147,7 +180,7 @@ pub fn running() -> Option<Vec<Running>> {
 
 fn read(slot: &LongCall, database: u64) -> Option<Running> {
     let before = slot.changes.load(Acquire);
-    let pid = slot.pid.load(Acquire);
+    let pid = slot.pid.load(Relaxed);
     if pid == 0 || before % 2 == 1 || slot.database.load(Relaxed) != database {
         return None;
     }
@@ -166,6 +199,6 @@ fn read(slot: &LongCall, database: u64) -> Option<Running> {
         role: pg_sys::Oid::from(slot.role.load(Relaxed) as u32),
     };
     // Meanwhile it may have become another call's.
-    std::sync::atomic::fence(Acquire);
+    fence(Acquire);
     (slot.changes.load(Relaxed) == before).then_some(running)
 }

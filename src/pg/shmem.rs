@@ -58,6 +58,10 @@ pub struct Database {
     pub worker_ended_at: Moment,
     pub worker_ended: AtomicU64,
     pub seals: Tries,
+    /// 1 as long as the worker's last attempt to seal failed.
+    pub seal_failing: AtomicU64,
+    /// The worker's measurements of recall.
+    pub recall_checks: Tries,
     /// The bits of a floating-point number, and when it was measured.
     pub recall: AtomicU64,
     pub recall_at: Moment,
@@ -111,10 +115,12 @@ impl Moment {
 #[derive(Debug)]
 #[repr(C)]
 pub struct LongCall {
-    /// The process, 0: free.
-    pub pid: AtomicU64,
-    /// Grows whenever the slot is taken and given back.
+    /// The process that has the slot, and alone writes to it; 0: it is free.
+    pub owner: AtomicU64,
+    /// Odd while the owner writes what the slot is about.
     pub changes: AtomicU64,
+    /// The process whose call this is, for those who read; 0: there is none.
+    pub pid: AtomicU64,
     pub database: AtomicU64,
     pub role: AtomicU64,
     /// Places of their names.

@@ -160,14 +160,39 @@ pub fn monotonic_micros() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000 + time.tv_nsec.unsigned_abs() / 1000
 }
 
-/// Client connections to all databases of the server, and how many there may be.
-pub fn connections() -> (i32, i32) {
-    // SAFETY: counts under a lock of PostgreSQL's, and reads a setting.
+/// Connections to all databases of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// Those of clients. The server's own processes do not take from what clients may have.
+    pub clients: i32,
+    pub most: i32,
+    /// Of them, those that only superusers and members of pg_use_reserved_connections get.
+    pub reserved: i32,
+}
+
+pub fn connections() -> Connections {
+    // SAFETY: reads this process's copy of who is connected, made by the first call and kept until the end of the transaction,
+    // by numbers that it has; and settings that do not change while the server runs.
     unsafe {
-        (
-            pg_sys::CountDBConnections(pg_sys::InvalidOid),
-            pg_sys::MaxConnections,
-        )
+        let clients = (1..=pg_sys::pgstat_fetch_stat_numbackends())
+            .filter(|number| {
+                let backend = pg_sys::pgstat_get_local_beentry_by_index(*number);
+                !backend.is_null()
+                    && (*backend).backendStatus.st_backendType == pg_sys::BackendType::B_BACKEND
+            })
+            .count();
+        Connections {
+            clients: i32::try_from(clients).unwrap_or(i32::MAX),
+            most: pg_sys::MaxConnections,
+            reserved: pg_sys::SuperuserReservedConnections + pg_sys::ReservedConnections,
+        }
+    }
+}
+
+impl Connections {
+    /// How many there may be of ordinary roles.
+    pub fn ordinary(self) -> i32 {
+        self.most - self.reserved
     }
 }
 

@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::access::Call;
 use super::conditions::{Conditions, Filters};
+use super::maintenance::progress::{Phase, Progress};
 use super::seal::receipt;
 use super::{events, update};
 use crate::pg::error::{Error, Result};
@@ -55,6 +56,7 @@ pub fn forget(
         conditions.push(format_args!("m.created_at < {place}"));
     }
     what.filters.apply(&mut conditions)?;
+    let progress = Progress::of(Phase::Removing, 0);
     call.sql(|session| {
         // In one order, so that two erasures cannot wait for each other.
         let votes = match call.store.has_ace() {
@@ -70,6 +72,7 @@ pub fn forget(
         let ids: Vec<String> = (0..rows.len()).map(|row| rows.required(row, 1)).collect();
         let mut hashes: Vec<Option<Vec<u8>>> = (0..rows.len()).map(|row| rows.get(row, 2)).collect();
         let memories = ids.len();
+        progress.note(memories as u64);
         // Versions of memories whose row is gone already match by their own columns.
         let erased = conditions.arg(ids);
         let sql = call.store.sql(&format!(
@@ -78,6 +81,7 @@ pub fn forget(
         ));
         let rows = session.write(&sql, &conditions.args);
         let versions = rows.len();
+        progress.note((memories + versions) as u64);
         hashes.extend((0..versions).map(|row| rows.get(row, 1)));
         let numbers: Vec<i64> = (0..versions).map(|row| rows.required(row, 2)).collect();
         let sql = call

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use super::access::{self, Call, Privilege};
+use super::maintenance::progress::{Phase, Progress};
 use super::maintenance::{recall, runs};
 use super::open::Store;
 use super::{erase, migrate, open, seal};
 use crate::pg::error::Result;
 use crate::pg::guc;
 use crate::pg::identity;
-use crate::pg::measure::{self, WorkerRun};
+use crate::pg::measure::{self, Attempt, WorkerRun};
 use crate::pg::subtransaction::{self, Outcome};
 use crate::pg::system;
 
@@ -39,13 +40,16 @@ fn work() -> Result<bool> {
         Privilege::Admin,
         "expire",
     )?;
-    let removed = erase::expire(&call, batch)? + evict(&call, batch);
+    let progress = Progress::of(Phase::Expiring, 0);
+    let expired = erase::expire(&call, batch)?;
+    progress.note(expired.unsigned_abs());
+    let removed = expired + evict(&call, batch);
+    drop(progress);
     drop(call);
     if removed >= i64::from(batch) {
         return Ok(true);
     }
-    maintain(store.clone())?;
-    measure_recall(store)?;
+    maintain(store)?;
     Ok(false)
 }
 
@@ -72,13 +76,27 @@ fn maintain(store: Rc<Store>) -> Result<()> {
     Ok(())
 }
 
-/// Now and then, how much of the truth searches find.
-fn measure_recall(store: Rc<Store>) -> Result<()> {
-    let due = guc::recall_check_interval().is_some_and(measure::recall_is_due);
-    if due && store.migration >= migrate::SAFETY {
-        recall::scheduled(store)?;
+/// Now and then, how much of the truth searches find; in a transaction of its own: whatever becomes of it, what is over is gone.
+pub fn measure_recall() -> Result<bool> {
+    if !identity::installed() || !guc::recall_check_interval().is_some_and(measure::recall_is_due) {
+        return Ok(false);
     }
-    Ok(())
+    let attempt = Attempt::measuring_recall();
+    let outcome = subtransaction::attempt(|| {
+        if let Some(store) = open::open_if_present()?
+            && store.migration >= migrate::SAFETY
+        {
+            recall::scheduled(store)?;
+        }
+        Ok(())
+    });
+    match outcome {
+        Outcome::Done(()) => attempt.end(),
+        Outcome::Failed { sqlstate, message } => system::log_for_operators(format!(
+            "memory_ext worker: recall was not measured, and will be an interval from now: {message} ({sqlstate})"
+        )),
+    }
+    Ok(false)
 }
 
 /// Removes the cached vectors that were not used for longest, beyond the number to keep.
@@ -97,13 +115,34 @@ fn evict(call: &Call, batch: i32) -> i64 {
 
 /// Seals what was recorded since the last seal, if that is old enough; in a transaction of its own, because it may have to wait
 /// for others, or in vain.
-pub fn seal() -> Result<()> {
+pub fn seal() -> Result<bool> {
     let Some(seconds) = guc::seal_interval() else {
-        return Ok(());
+        return Ok(false);
     };
     if !identity::installed() {
-        return Ok(());
+        return Ok(false);
     }
+    // Whatever keeps the trail from being sealed counts, be it before the sealing proper.
+    let attempt = Attempt::sealing();
+    match subtransaction::attempt(|| seal_if_due(seconds)) {
+        Outcome::Done(()) => attempt.end(),
+        Outcome::Failed { sqlstate, message } => {
+            system::log_for_operators(format!(
+                "memory_ext worker: the audit trail was not sealed, and will be tried again: {message} ({sqlstate})"
+            ));
+            // A writer who takes his time is no failure; that nothing is sealed for long is told of by its age.
+            if sqlstate == LOCKED {
+                attempt.end();
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Somebody held a lock for longer than the worker waits.
+const LOCKED: &str = "55P03";
+
+fn seal_if_due(seconds: i32) -> Result<()> {
     let Some(store) = open::open_if_present()? else {
         return Ok(());
     };
@@ -111,14 +150,8 @@ pub fn seal() -> Result<()> {
         return Ok(());
     }
     let call = Call::begin_care(store, None, true, "seal")?;
-    if !seal::write::is_due(&call, seconds) {
-        return Ok(());
+    match seal::write::is_due(&call, seconds) {
+        true => seal::write::seal(&call).map(drop),
+        false => Ok(()),
     }
-    let outcome = subtransaction::attempt(|| seal::write::seal(&call).map(drop));
-    if let Outcome::Failed { sqlstate, message } = outcome {
-        system::log_for_operators(format!(
-            "memory_ext worker: the audit trail was not sealed, and will be tried again: {message} ({sqlstate})"
-        ));
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::store::monitoring;
 /// else memory_ext_preloaded is 0 and they are absent. They count whatever becomes of the transaction. Numbers of rows are estimated
 /// (memory_stats() counts), backlogs are counted up to 100001. Absent is what there is none of, or what cannot be known: before
 /// memory_init(), in an older store, while the table is locked (memory_ext_scrape_errors). Works on a standby. For members of
-/// pg_monitor, the owner of the memories and admins of every project. Errors: 42501.
+/// pg_monitor, the owner of the memories and admins of every project. Errors: 42501, 55P03 (for the latter two, while a table is locked).
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_metrics() -> Result<String> {
     measured(Operation::Metrics, || Ok(monitoring::metrics()?))
@@ -24,7 +24,7 @@ fn memory_metrics() -> Result<String> {
 /// expired, deleted or not) and by type.
 ///
 /// project_id NULL is the whole store; for one project there are its counts alone, for its admins too. Of durations there are _count and
-/// _sum. Errors: 22023, 42501.
+/// _sum. memory_ext_scrape_errors is the number of parts that could not be read. Errors: 22023, 42501, 55P03.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_stats(
     project_id: default!(Option<&str>, "NULL"),

@@ -8,9 +8,11 @@ use crate::pg::measure::{Operation, measured};
 use crate::pg::{progress, system};
 use crate::store::monitoring;
 
-/// Long calls of this database that are under way: export, import, backup, restore, reembed, rebuild_index, integrity checks, expiry.
+/// Long calls of this database that are under way: export, import, backup, restore, verification of a backup, reembed, rebuild_index,
+/// integrity checks, sealing, verification and export of the audit trail, duplicates, consolidation, curation, clean-up, forgetting, expiry;
+/// and the background worker's.
 ///
-/// done rows of total (NULL: not known beforehand), percent, rate in rows a second, remaining time; phase is what the call is at, and a
+/// done rows of total (NULL: not known beforehand; of statements that do all at once done stays 0), percent, rate in rows a second, remaining time; phase is what the call is at, and a
 /// call may have several rows. One's own calls, those of all roles for members of pg_monitor. How far an index is built, only
 /// pg_stat_progress_create_index tells. Needs the library in shared_preload_libraries. Errors: 55000.
 #[pg_extern(volatile, parallel_unsafe)]

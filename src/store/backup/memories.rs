@@ -6,6 +6,7 @@ use super::merge::{Merge, Outcome, alike, differs};
 use crate::pg::error::Result;
 use crate::pg::owner::SettingScope;
 use crate::pg::spi::Arg;
+use crate::store::maintenance::progress::{Phase, Progress};
 
 const SAME: &str = "t.id = s.id AND t.project_id = s.project_id";
 
@@ -249,6 +250,8 @@ impl Index<'_> {
         if given <= DEFAULT_KB {
             settings.set(c"maintenance_work_mem", &BUILD_KB.min(given).to_string());
         }
+        // PostgreSQL's own pg_stat_progress_create_index tells how far that is.
+        let _building = Progress::of(Phase::BuildingIndex, 0);
         // What of pgvector says that memory was not enough is of no use to who restores.
         settings.set(c"client_min_messages", "warning");
         for definition in &self.definitions {

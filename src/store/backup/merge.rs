@@ -13,6 +13,7 @@ use crate::pg::owner::SettingScope;
 use crate::pg::spi::Session;
 use crate::pg::system;
 use crate::store::access::{self, Call};
+use crate::store::maintenance::progress::{Phase, Progress};
 
 /// How a backup is merged.
 pub struct Plan<'a> {
@@ -107,6 +108,10 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
             left_out: stages.left_out.clone(),
             ..Outcome::default()
         };
+        let rows = stages.tables.iter().map(|staged| staged.rows);
+        let total: u64 = rows.sum();
+        let progress = Progress::of(Phase::Writing, i64::try_from(total).unwrap_or(0));
+        let mut done = 0;
         for staged in &stages.tables {
             outcome.tally(staged.table.name).rows = staged.rows;
         }
@@ -129,6 +134,8 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
         }
         let index = memories::without_vector_index(&merge);
         memories::merge(&merge, &mut outcome);
+        done += stages.of("memories").map_or(0, |staged| staged.rows);
+        progress.note(done);
         index.build();
         for table in contents::TABLES {
             let Some(staged) = stages.of(table.name) else {
@@ -145,6 +152,11 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
                 }
                 Way::Log { number, like } => log::merge(&merge, staged, number, like, &mut outcome),
                 Way::Grants => merge.grants(staged, &mut outcome),
+            }
+            // A table is merged by a few statements, each of which does all its rows.
+            if table.merge != Way::Memories {
+                done += staged.rows;
+                progress.note(done);
             }
         }
         if !plan.without_sensitive && !plan.dry_run {

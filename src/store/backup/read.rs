@@ -11,6 +11,7 @@ use super::write::counts;
 use super::{MANIFEST, failure};
 use crate::pg::error::{Error, Result};
 use crate::pg::files::{self, Interruptible, Place};
+use crate::store::maintenance::progress::{Phase, Progress};
 
 /// Where a backup is read from, from its beginning as often as wanted.
 pub trait Source {
@@ -102,6 +103,8 @@ pub fn check(source: &mut dyn Source, secret: &Secret) -> Result<Checked> {
     if let Some(json) = &manifest {
         reader.expect_manifest(json).map_err(failed)?;
     }
+    let progress = Progress::of(Phase::Verifying, manifest.as_deref().map_or(0, about));
+    let mut done = 0;
     let mut models: Option<Models> = None;
     let summary = loop {
         match reader.next_event().map_err(failed)? {
@@ -114,6 +117,8 @@ pub fn check(source: &mut dyn Source, secret: &Secret) -> Result<Checked> {
                 });
             }
             Event::Rows(lines) => {
+                done += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+                progress.note(done);
                 if let Some(models) = models.as_mut().filter(|models| models.reading) {
                     models.read(lines)?;
                 }
@@ -140,6 +145,18 @@ pub fn check(source: &mut dyn Source, secret: &Secret) -> Result<Checked> {
             ))
         })?,
     })
+}
+
+/// How many rows a manifest says that there are, for the progress; 0: not known. Whether it is right turns out at the end.
+fn about(manifest: &[u8]) -> i64 {
+    let rows = || -> Option<i64> {
+        let manifest: Value = serde_json::from_slice(manifest).ok()?;
+        let counts = manifest["counts"].as_array()?;
+        counts.iter().try_fold(0i64, |rows, count| {
+            rows.checked_add(count["rows"].as_i64()?)
+        })
+    };
+    rows().unwrap_or(0)
 }
 
 /// The section of memory_models, which is a few lines.

@@ -13,7 +13,6 @@ use crate::pg::error::{Error, Result};
 use crate::pg::redact;
 use crate::pg::system;
 use crate::store::access::{Call, Privilege};
-use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::parameters::Wish as StoreWish;
 use crate::store::{Store, events, migrate, open};
 
@@ -55,9 +54,7 @@ pub fn run(
     wish: &Wish<'_>,
 ) -> Result<Value> {
     let started = system::unix_micros();
-    let verifying = Progress::of(Phase::Verifying, 0);
     let checked = read::check(source, secret)?;
-    drop(verifying);
     if !checked.has_manifest {
         system::warning(&format!(
             "backup {:?} has no manifest beside it; the backup itself is whole",
@@ -127,7 +124,6 @@ pub fn run(
     };
     let outcome = redact::rows_of(&format!("backup {}", header.backup_id), || {
         let stages = stage::fill(&call, source, secret, &checked, &scope, wish.verbose)?;
-        let _writing = Progress::of(Phase::Writing, 0);
         let outcome = merge::run(&call, &stages, &plan)?;
         stages.drop(&call);
         Ok(outcome)

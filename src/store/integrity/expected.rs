@@ -21,6 +21,8 @@ pub struct Expected {
 pub struct Table {
     pub columns: Vec<Column>,
     pub constraints: Vec<Constraint>,
+    /// Those that PostgreSQL makes for primary keys and unique constraints.
+    pub indexes: Vec<String>,
     pub row_security: bool,
 }
 
@@ -84,6 +86,13 @@ impl Expected {
             expected.read(&without_comments(statement));
         }
         expected
+    }
+
+    /// The names of all indexes.
+    pub fn index_names(self) -> Vec<String> {
+        let of_constraints = self.tables.into_values().flat_map(|table| table.indexes);
+        let names = self.indexes.into_iter().map(|index| index.name);
+        names.chain(of_constraints).collect()
     }
 
     fn read(&mut self, statement: &str) {
@@ -185,6 +194,13 @@ impl Table {
                 return;
             }
         };
+        let index = match &constraint {
+            Some(Constraint::Primary(_)) => Some(format!("{table}_pkey")),
+            Some(Constraint::Unique(columns)) => Some(format!("{table}_{}_key", columns.join("_"))),
+            _ => None,
+        };
+        let index = index.map(|by_default| name.map_or(by_default, str::to_owned));
+        self.indexes.extend(index);
         self.constraints.extend(constraint);
     }
 
@@ -225,10 +241,12 @@ impl Table {
         if primary {
             self.constraints
                 .push(Constraint::Primary(vec![name.to_owned()]));
+            self.indexes.push(format!("{table}_pkey"));
         }
         if has(" UNIQUE") {
             self.constraints
                 .push(Constraint::Unique(vec![name.to_owned()]));
+            self.indexes.push(format!("{table}_{name}_key"));
         }
         if has(" CHECK ") {
             self.constraints.push(Constraint::Check {

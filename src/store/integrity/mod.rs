@@ -32,6 +32,11 @@ use crate::pg::spi::{Arg, Session};
 use crate::pg::subtransaction::{self, Outcome};
 use memories::Pass;
 
+/// The names of the indexes that the extension makes in a store that has had the migrations up to this one.
+pub fn index_names(migration: i32) -> Vec<String> {
+    expected::Expected::of(migration).index_names()
+}
+
 /// Rows that are embedded again and searched for, at most.
 pub const LARGEST_SAMPLE: i32 = 10_000;
 

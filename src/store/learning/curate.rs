@@ -7,6 +7,7 @@ use crate::pg::spi::Planning;
 use crate::store::access::Call;
 use crate::store::conditions::{Conditions, EFFECTIVENESS, Filters};
 use crate::store::learning::{deprecate, duplicates};
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::read;
 use crate::store::update::{self, Change};
 
@@ -76,7 +77,9 @@ pub fn curate<'a>(
     let mut steps = voted(call, rules, filters(), "promote")?;
     steps.extend(voted(call, rules, filters(), "flag")?);
     if !rules.dry_run {
-        for step in &mut steps {
+        let progress = Progress::of(Phase::Writing, steps.len() as i64);
+        for (done, step) in steps.iter_mut().enumerate() {
+            progress.note(done as u64);
             step.done = carry_out(call, step)?;
         }
     }

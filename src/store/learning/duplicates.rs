@@ -5,6 +5,7 @@ use crate::pg::spi::{Planning, Session};
 use crate::store::access::Call;
 use crate::store::conditions::{Conditions, Filters};
 use crate::store::learning::deprecate;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::update;
 use crate::store::{read, search};
 
@@ -56,6 +57,8 @@ pub fn pairs(
         "SELECT count(*) <= {threshold} FROM (SELECT FROM @s@.memories m WHERE {of_one} LIMIT {threshold} + 1) counted"
     ));
     let least = conditions.arg(1.0 - similarity);
+    // One statement: how far it is cannot be told, but that it is under way.
+    let _comparing = Progress::of(Phase::Comparing, 0);
     call.sql(|session| {
         let small: bool = session
             .read(&small, Planning::Custom, &conditions.args[..conditions.args.len() - 1])
@@ -143,7 +146,9 @@ pub fn consolidate(
         });
     }
     call.sql(|session| {
-        for merge in &mut merges {
+        let progress = Progress::of(Phase::Writing, merges.len() as i64);
+        for (done, merge) in merges.iter_mut().enumerate() {
+            progress.note(done as u64);
             merge.votes = votes_to_come(call, session, merge);
             if !dry_run {
                 merge.done = unite(call, session, merge)?;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::progress::{Phase, Progress};
 use crate::pg::guc;
 use crate::pg::spi::{Arg, Session};
 use crate::pg::system;
@@ -29,6 +30,8 @@ struct Kind {
 pub fn run(call: &Call, dry_run: bool) -> Vec<Leftover> {
     call.sql(|session| {
         let (mut leftovers, mut versions) = (Vec::new(), Vec::new());
+        let progress = Progress::of(Phase::Removing, 0);
+        let mut done = 0;
         for kind in kinds(call) {
             system::check_for_interrupts();
             let count = |sql: &str| session.write(sql, &kind.args).get(0, 1).unwrap_or(0);
@@ -44,6 +47,8 @@ pub fn run(call: &Call, dry_run: bool) -> Vec<Leftover> {
                 }
                 _ => (count(&kind.count), 0),
             };
+            done += found.unsigned_abs();
+            progress.note(done);
             leftovers.push(Leftover {
                 what: kind.what,
                 found,

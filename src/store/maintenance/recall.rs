@@ -115,6 +115,7 @@ pub fn scheduled(store: Rc<Store>) -> Result<()> {
     if let Some(project) = largest {
         let call = Call::begin_care(store, Some(&project), false, "check")?;
         check(&call, SAMPLE, K)?;
+        measure::recall_checked();
     }
     Ok(())
 }

@@ -84,14 +84,19 @@ impl Families {
         .is(flag(state.in_recovery));
         self.gauge(
             "memory_db_connections",
-            "Client connections to all databases of the server.",
+            "Connections of clients to all databases of the server, without its own processes.",
         )
-        .is(f64::from(state.connections));
+        .is(f64::from(state.connections.clients));
         self.gauge(
             "memory_db_connections_max",
             "Most connections of the server (max_connections).",
         )
-        .is(f64::from(state.most_connections));
+        .is(f64::from(state.connections.most));
+        self.gauge(
+            "memory_db_connections_reserved",
+            "Of them, those that ordinary roles do not get (superuser_reserved_connections and reserved_connections).",
+        )
+        .is(f64::from(state.connections.reserved));
     }
 
     /// What there is of the store.
@@ -122,9 +127,15 @@ impl Families {
         for table in &state.tables {
             bytes.with(vec![("table", table.name.clone())], table.bytes as f64);
         }
-        let bytes = self.gauge("memory_index_bytes", "Size on disk.");
+        let bytes = self.gauge(
+            "memory_index_bytes",
+            "Size on disk; other is all indexes that the extension did not make.",
+        );
         for (index, size) in &state.indexes {
             bytes.with(vec![("index", index.clone())], *size as f64);
+        }
+        if let Some(size) = state.other_index_bytes {
+            bytes.with(vec![("index", "other".to_owned())], size as f64);
         }
         self.gauge(
             "memory_vector_index_valid",
@@ -220,17 +231,22 @@ impl Families {
         runs.by_result(counted.worker_ok, counted.worker_errors);
         self.gauge(
             "memory_worker_last_run_timestamp_seconds",
-            "When the background worker last ended a visit in order; absent if it has not yet.",
+            "When the background worker last ended a visit in order; absent if it has not yet, or memory_ext_counters_shared is 1.",
         )
         .may_be(counted.worker_ended_at);
         let seals = self.counter(
             "memory_seals_total",
-            "Seals of the audit trail, and attempts that failed.",
+            "Seals of the audit trail, by whomever, and attempts of the background worker that failed.",
         );
         seals.by_result(counted.seals_ok, counted.seals_failed);
+        let checks = self.counter(
+            "memory_recall_checks_total",
+            "Measurements of recall by the background worker.",
+        );
+        checks.by_result(counted.recall_checks_ok, counted.recall_checks_failed);
         self.gauge(
             "memory_recall_ratio",
-            "Share of the nearest memories that vector searches find, as last measured by the worker or memory_recall_check(); absent if never.",
+            "Share of the nearest memories that vector searches find, as last measured by the worker or memory_recall_check(); absent if never, or memory_ext_counters_shared is 1.",
         )
         .may_be(counted.recall.map(|(share, _)| share));
         self.gauge(
@@ -275,12 +291,12 @@ impl Families {
     }
 
     /// What could not be looked at.
-    pub fn of_looks(&mut self, state: &State) {
+    pub fn of_looks(&mut self, failed: usize) {
         self.gauge(
             "memory_ext_scrape_errors",
             "Parts of these metrics that are absent because they could not be read, for instance while the table is locked.",
         )
-        .is(state.failed.len() as f64);
+        .is(failed as f64);
     }
 }
 

@@ -53,7 +53,12 @@ pub fn report() -> Value {
     };
     let is_uninitialized = !found.is_there && found.obstacle.is_none();
     if let Some(obstacle) = &found.obstacle {
-        issues.add(Status::Unhealthy, obstacle.as_str());
+        // Somebody holds the tables for himself; that passes.
+        let status = match found.is_locked {
+            true => Status::Degraded,
+            false => Status::Unhealthy,
+        };
+        issues.add(status, obstacle.as_str());
     }
     if let Some(store) = &found.store
         && found.is_served
@@ -162,13 +167,14 @@ fn of_server(looker: &Looker<'_>, issues: &mut Issues) -> Value {
         );
         rows.required(0, 1)
     });
-    let (connections, most) = system::connections();
+    let connections = system::connections();
     // What is left to superusers does not help others.
-    let almost_all = i64::from(connections) * 10 >= i64::from(most) * 9;
+    let (clients, ordinary) = (connections.clients, connections.ordinary());
+    let almost_all = i64::from(clients) * 10 >= i64::from(ordinary) * 9;
     if almost_all {
         issues.add(
             Status::Degraded,
-            format!("{connections} of {most} connections are in use"),
+            format!("{clients} connections are in use, of {ordinary} that ordinary roles may have"),
         );
     }
     json!({
@@ -176,21 +182,22 @@ fn of_server(looker: &Looker<'_>, issues: &mut Issues) -> Value {
         "server_version": server,
         "in_recovery": system::in_recovery(),
         "read_only": system::read_only(),
-        "connections": connections,
-        "max_connections": most,
+        "connections": clients,
+        "max_connections": connections.most,
+        "reserved_connections": connections.reserved,
     })
 }
 
 /// Up to so many memories are counted, of more the numbers are the planner's.
 const MOST_READ: f64 = 50_000.0;
+/// Statistics can be lost, the size of the file cannot: a table of more bytes is not read for anybody who asks.
+const MOST_BYTES_READ: f64 = 2048.0 * MOST_READ;
 
 fn count(session: &Session, store: &Store) -> (Memories, bool) {
-    let sql = "SELECT CASE WHEN reltuples >= 0 THEN greatest(reltuples, pg_stat_get_live_tuples(oid)) ELSE pg_relation_size(oid) / 2048 END::float8
-               FROM pg_class WHERE oid = $1";
-    let about: Option<f64> = session
-        .read(sql, Planning::Generic, &[Arg::oid(store.memories)])
-        .get(0, 1);
-    if about.unwrap_or(0.0) <= MOST_READ {
+    let sql = "SELECT greatest(reltuples, pg_stat_get_live_tuples(oid))::float8, pg_relation_size(oid)::float8 FROM pg_class WHERE oid = $1";
+    let rows = session.read(sql, Planning::Generic, &[Arg::oid(store.memories)]);
+    let number = |column| rows.get::<f64>(0, column).unwrap_or(0.0);
+    if number(1) <= MOST_READ && number(2) <= MOST_BYTES_READ {
         return (Memories::count(session, store, None), false);
     }
     let (live, deprecated) = (live(store), deprecated(store));
@@ -291,7 +298,10 @@ fn of_worker(looker: &Looker<'_>, counted: Option<&Counted>, issues: &mut Issues
             .read("SELECT current_database()::text", Planning::Generic, &[])
             .required(0, 1)
     });
-    let is_visited = database.is_some_and(|database| state::is_visited(&database));
+    // Of several databases together nobody can tell.
+    let own = |number: u64| (!counted.is_shared).then_some(number);
+    let is_visited =
+        !counted.is_shared && database.is_some_and(|database| state::is_visited(&database));
     // It comes round once a nap, after the other databases.
     let patience = (10 * guc::naptime()).max(std::time::Duration::from_secs(600));
     let age = match counted.worker_age {
@@ -307,11 +317,17 @@ fn of_worker(looker: &Looker<'_>, counted: Option<&Counted>, issues: &mut Issues
             ),
         );
     }
+    if counted.is_seal_failing {
+        issues.add(
+            Status::Degraded,
+            "the background worker could not seal the audit trail when it last tried, and what is not sealed can be changed without a trace: see the server's log, or run memory_audit_seal()",
+        );
+    }
     json!({
         "preloaded": true,
         "last_run": last_run,
-        "runs": counted.worker_ok,
-        "errors": counted.worker_errors,
+        "runs": own(counted.worker_ok),
+        "errors": own(counted.worker_errors),
     })
 }
 

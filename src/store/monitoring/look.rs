@@ -20,22 +20,26 @@ pub struct Found {
     pub is_served: bool,
     /// There is a table of its main table's name.
     pub is_there: bool,
+    /// Somebody keeps the tables that say what it is to himself.
+    pub is_locked: bool,
     /// Why it is not served, though it is there.
     pub obstacle: Option<String>,
 }
 
 impl Found {
     pub fn now() -> Self {
-        let is_there = attempt(|| {
+        let patience = Patience::default();
+        let is_there = patience.attempt(|| {
             let identity = identity::get()?;
             Ok(identity::table(&identity, c"memories").is_some())
         });
-        let store = attempt(open::find_whatever_its_state);
-        let served = attempt(open::open_if_present);
+        let store = patience.attempt(open::find_whatever_its_state);
+        let served = patience.attempt(open::open_if_present);
         let is_served = matches!(served, Ok(Some(_)));
-        let is_there = is_there == Ok(true);
+        let is_there = matches!(is_there, Ok(true));
+        let is_locked = patience.is_lost.get();
         let obstacle = match (&served, &store) {
-            (Err(why), _) | (Ok(_), Err(why)) => Some(why.clone()),
+            (Err(why), _) | (Ok(_), Err(why)) => Some(why.says.clone()),
             (Ok(None), _) if is_there => Some(
                 "the memory store is incomplete: memory_models or memory_migrations is empty"
                     .to_owned(),
@@ -46,43 +50,96 @@ impl Found {
             store: store.ok().flatten(),
             is_served,
             is_there,
+            is_locked,
             obstacle,
+        }
+    }
+
+    /// Whether the store is there, of a version that this library serves, with all its tables and the vector index. What
+    /// cannot be seen for somebody's lock is not ready: a new session of a user's would wait for him too.
+    pub fn is_ready(&self) -> bool {
+        let looker = Looker::at(self);
+        let whole = looker.at_store("ready", migrate::FIRST, |session, store| {
+            let tables = migrate::tables_until(store.migration);
+            let wanted = tables.len() as i64;
+            let sql = "SELECT count(*) FROM pg_class WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p')";
+            let args = [Arg::oid(store.identity.schema_oid), tables.into()];
+            let there: Option<i64> = session.read(sql, Planning::Generic, &args).get(0, 1);
+            there == Some(wanted) && has_vector_index(session, store)
+        });
+        self.is_served && whole == Some(true)
+    }
+}
+
+/// Whoever holds a lock that we would have to wait longer for is told of, not waited for.
+const LOCK_WAIT: &str = "500ms";
+pub const LOCKED: &str = "55P03";
+
+/// What somebody holds a lock on he may hold for long: of several looks, only one waits.
+#[derive(Default)]
+struct Patience {
+    is_lost: Cell<bool>,
+}
+
+/// Why something could not be done.
+struct Obstacle {
+    sqlstate: String,
+    says: String,
+}
+
+impl Patience {
+    /// Within a subtransaction, which undoes it in an error.
+    fn limit(&self, settings: &SettingScope) {
+        let wait = match self.is_lost.get() {
+            true => "1ms",
+            false => LOCK_WAIT,
+        };
+        settings.set(c"lock_timeout", wait);
+    }
+
+    fn note(&self, sqlstate: &str) {
+        if sqlstate == LOCKED {
+            self.is_lost.set(true);
+        }
+    }
+
+    /// The outcome, or what the error says of itself.
+    fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Obstacle> {
+        let mut refusal = None;
+        let noted = &mut refusal;
+        let outcome = subtransaction::attempt_any(move || {
+            let settings = SettingScope::open();
+            self.limit(&settings);
+            work().inspect_err(|error| *noted = Some(error.to_string()))
+        });
+        match outcome {
+            Outcome::Done(result) => Ok(result),
+            // An error of ours tells nothing of any memory; what PostgreSQL's own message has in it is not known.
+            Outcome::Failed { sqlstate, .. } => {
+                self.note(&sqlstate);
+                let says = refusal.unwrap_or_else(|| match sqlstate.as_str() {
+                    LOCKED => {
+                        "what the memory store is cannot be seen: memory_models or memory_migrations is locked".to_owned()
+                    }
+                    other => format!("the memory store cannot be read: SQLSTATE {other}"),
+                });
+                Err(Obstacle { sqlstate, says })
+            }
+        }
+    }
+
+    /// `None` when somebody's lock keeps it from being known; whatever else fails is no.
+    fn holds(&self, question: impl FnOnce() -> Result<bool>) -> Option<bool> {
+        match self.attempt(question) {
+            Ok(answer) => Some(answer),
+            Err(why) if why.sqlstate == LOCKED => None,
+            Err(_) => Some(false),
         }
     }
 }
 
-/// The outcome, or what the error says of itself.
-fn attempt<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
-    let mut refusal = None;
-    let noted = &mut refusal;
-    let outcome = subtransaction::attempt_any(move || {
-        work().inspect_err(|error| *noted = Some(error.to_string()))
-    });
-    match outcome {
-        Outcome::Done(result) => Ok(result),
-        // An error of ours tells nothing of any memory; what PostgreSQL's own message has in it is not known.
-        Outcome::Failed { sqlstate, .. } => Err(refusal
-            .unwrap_or_else(|| format!("the memory store cannot be read: SQLSTATE {sqlstate}"))),
-    }
-}
-
-/// Whether the store is there, of a version that this library serves, with all its tables and the vector index.
 pub fn ready() -> bool {
-    let whole = attempt(|| {
-        let Some(store) = open::open_if_present()? else {
-            return Ok(false);
-        };
-        let _owner = store.as_owner();
-        let tables = migrate::tables_until(store.migration);
-        let wanted = tables.len() as i64;
-        Ok(spi::connect(|session| {
-            let sql = "SELECT count(*) FROM pg_class WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p')";
-            let args = [Arg::oid(store.identity.schema_oid), tables.into()];
-            let there: Option<i64> = session.read(sql, Planning::Generic, &args).get(0, 1);
-            there == Some(wanted) && has_vector_index(session, &store)
-        }))
-    });
-    whole == Ok(true)
+    Found::now().is_ready()
 }
 
 pub fn has_vector_index(session: &Session, store: &Store) -> bool {
@@ -92,17 +149,13 @@ pub fn has_vector_index(session: &Session, store: &Store) -> bool {
         .unwrap_or(false)
 }
 
-/// Whoever holds a lock that we would have to wait longer for is told of, not waited for.
-const LOCK_WAIT: &str = "500ms";
-const LOCKED: &str = "55P03";
-
 /// Looks at the store one thing at a time, as its owner; one that fails does not keep the others from being seen.
 pub struct Looker<'a> {
     owner: pgrx::pg_sys::Oid,
     found: &'a Found,
     /// What could not be looked at, and the SQLSTATE.
     failed: RefCell<Vec<(&'static str, String)>>,
-    is_locked: Cell<bool>,
+    patience: Patience,
     is_patient: bool,
 }
 
@@ -113,7 +166,7 @@ impl<'a> Looker<'a> {
             owner: store.map_or_else(system::current_role, |store| store.owner),
             found,
             failed: RefCell::default(),
-            is_locked: Cell::new(false),
+            patience: Patience::default(),
             is_patient: false,
         }
     }
@@ -127,25 +180,18 @@ impl<'a> Looker<'a> {
     }
 
     pub fn at_server<T>(&self, what: &'static str, look: impl FnOnce(&Session) -> T) -> Option<T> {
-        // What somebody holds a lock on he may hold for long: waiting once is enough.
-        let wait = match self.is_locked.get() {
-            true => "1ms",
-            false => LOCK_WAIT,
-        };
         let outcome = subtransaction::attempt_any(|| {
             let _owner = AsOwner::enter(self.owner);
             let settings = SettingScope::open();
             if !self.is_patient {
-                settings.set(c"lock_timeout", wait);
+                self.patience.limit(&settings);
             }
             Ok(spi::connect(look))
         });
         match outcome {
             Outcome::Done(seen) => Some(seen),
             Outcome::Failed { sqlstate, .. } => {
-                if sqlstate == LOCKED {
-                    self.is_locked.set(true);
-                }
+                self.patience.note(&sqlstate);
                 self.failed.borrow_mut().push((what, sqlstate));
                 None
             }
@@ -171,30 +217,25 @@ impl<'a> Looker<'a> {
     }
 }
 
-/// Whether the role administers every project of the store that was found.
-pub fn is_admin_everywhere(found: &Found, role: pgrx::pg_sys::Oid) -> bool {
-    match &found.store {
-        None => false,
-        Some(store) => {
-            access::is_master(store, role)
-                || attempt(|| Ok(access::is_admin_everywhere(store, role))) == Ok(true)
-        }
+/// Whether the role administers every project of the store that was found; `None` when that cannot be seen for a lock.
+pub fn is_admin_everywhere(found: &Found, role: pgrx::pg_sys::Oid) -> Option<bool> {
+    let Some(store) = &found.store else {
+        return (!found.is_locked).then_some(false);
+    };
+    if access::is_master(store, role) {
+        return Some(true);
     }
+    Patience::default().holds(|| Ok(access::is_admin_everywhere(store, role)))
 }
 
-/// Whether the role administers the project.
-pub fn is_admin_of(found: &Found, role: pgrx::pg_sys::Oid, project: &str) -> bool {
+/// The same of one project.
+pub fn is_admin_of(found: &Found, role: pgrx::pg_sys::Oid, project: &str) -> Option<bool> {
     let Some(store) = &found.store else {
-        return false;
+        return (!found.is_locked).then_some(false);
     };
-    let right = attempt(|| {
+    Patience::default().holds(|| {
         let _owner = store.as_owner();
-        Ok(access::right_of(
-            store,
-            role,
-            project,
-            access::Privilege::Admin,
-        ))
-    });
-    right == Ok(access::Right::Free { admin: true })
+        let right = access::right_of(store, role, project, access::Privilege::Admin);
+        Ok(right == access::Right::Free { admin: true })
+    })
 }

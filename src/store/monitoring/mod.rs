@@ -29,7 +29,7 @@ pub fn metrics() -> Result<String> {
     families.of_server(&state);
     families.of_store(&state);
     families.of_counters(&state);
-    families.of_looks(&state);
+    families.of_looks(state.failed.len());
     expose(&families).map_err(|error| {
         Error::coded(
             PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,

@@ -4,7 +4,8 @@ use super::look::{self, Found, Looker};
 use crate::pg::guc;
 use crate::pg::measure::{self, Counted};
 use crate::pg::spi::{Arg, Planning, Session};
-use crate::pg::system;
+use crate::pg::system::{self, Connections};
+use crate::store::integrity;
 use crate::store::migrate;
 use crate::store::open::Store;
 
@@ -17,12 +18,12 @@ pub struct State {
     pub server: String,
     pub database: String,
     pub in_recovery: bool,
-    pub connections: i32,
-    pub most_connections: i32,
+    pub connections: Connections,
     pub ready: bool,
     pub tables: Vec<Table>,
-    /// Name and bytes.
+    /// Name and bytes of those that the extension made; of all others together.
     pub indexes: Vec<(String, i64)>,
+    pub other_index_bytes: Option<i64>,
     pub has_vector_index: Option<bool>,
     pub expired_backlog: Option<i64>,
     pub embedding_backlog: Option<i64>,
@@ -46,16 +47,18 @@ pub struct Table {
 /// Counting stops behind this number: that there are very many is enough to know.
 pub const MOST_COUNTED: i64 = 100_001;
 
-/// Rows of the store's tables by PostgreSQL's statistics: those of the running server, which a standby or a server that was just
-/// started after a crash has not, else those of the last ANALYZE.
+/// Rows of the store's tables by PostgreSQL's statistics: those of the running server. A standby has none, and a server that was
+/// just started after a crash has lost them; there it is the number of the last ANALYZE, less what was deleted since.
 const TABLES: &str = "SELECT c.relname::text,
-        CASE WHEN pg_stat_get_live_tuples(c.oid) > 0 THEN pg_stat_get_live_tuples(c.oid)::float8 ELSE greatest(c.reltuples, 0)::float8 END,
+        greatest(pg_stat_get_live_tuples(c.oid), c.reltuples::float8 - pg_stat_get_tuples_deleted(c.oid), 0)::float8,
         coalesce(pg_stat_get_dead_tuples(c.oid), 0)::float8, coalesce(pg_table_size(c.oid), 0)::bigint
      FROM pg_class c WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') ORDER BY c.relname";
 
-const INDEXES: &str = "SELECT i.relname::text, coalesce(pg_relation_size(i.oid), 0)::bigint
+/// Whoever makes indexes of his own must not make metrics without bound.
+const INDEXES: &str = "SELECT name, sum(bytes)::bigint FROM (
+     SELECT CASE WHEN i.relname = ANY ($3) THEN i.relname::text END AS name, pg_relation_size(i.oid) AS bytes
      FROM pg_class c JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid
-     WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') AND i.relkind = 'i' ORDER BY i.relname";
+     WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') AND i.relkind = 'i') one GROUP BY name ORDER BY name";
 
 impl State {
     pub fn of(found: &Found) -> State {
@@ -67,7 +70,6 @@ impl State {
                 (rows.get(0, 1), rows.required(0, 2), rows.required(0, 3))
             })
             .unwrap_or_default();
-        let (connections, most_connections) = system::connections();
         let store = found.store.as_ref();
         let names = store
             .map(|store| migrate::tables_until(store.migration))
@@ -86,15 +88,23 @@ impl State {
                     .collect()
             })
             .unwrap_or_default();
-        let indexes = looker
-            .at_store("indexes", migrate::FIRST, |session, store| {
-                let args = [Arg::oid(store.identity.schema_oid), names.clone().into()];
-                let rows = session.read(INDEXES, Planning::Generic, &args);
-                (0..rows.len())
-                    .map(|row| (rows.required(row, 1), rows.required(row, 2)))
-                    .collect()
-            })
-            .unwrap_or_default();
+        let mut indexes = Vec::new();
+        let mut other_index_bytes = None;
+        looker.at_store("indexes", migrate::FIRST, |session, store| {
+            let args = [
+                Arg::oid(store.identity.schema_oid),
+                names.clone().into(),
+                integrity::index_names(store.migration).into(),
+            ];
+            let rows = session.read(INDEXES, Planning::Generic, &args);
+            for row in 0..rows.len() {
+                let bytes = rows.get(row, 2).unwrap_or(0);
+                match rows.get(row, 1) {
+                    Some(name) => indexes.push((name, bytes)),
+                    None => other_index_bytes = Some(bytes),
+                }
+            }
+        });
         let has_vector_index =
             looker.at_store("vector index", migrate::FIRST, look::has_vector_index);
         let (expired_backlog, embedding_backlog) = backlogs(&looker, None);
@@ -112,11 +122,11 @@ impl State {
             server,
             database,
             in_recovery: system::in_recovery(),
-            connections,
-            most_connections,
-            ready: look::ready(),
+            connections: system::connections(),
+            ready: found.is_ready(),
             tables: seen,
             indexes,
+            other_index_bytes,
             has_vector_index,
             expired_backlog,
             embedding_backlog,
@@ -124,7 +134,12 @@ impl State {
             unsealed,
             integrity_issues,
             last_maintenance,
-            failed: looker.into_failed(),
+            failed: found
+                .is_locked
+                .then(|| ("store", look::LOCKED.to_owned()))
+                .into_iter()
+                .chain(looker.into_failed())
+                .collect(),
             counted: measure::counted(),
         }
     }

@@ -20,6 +20,7 @@ pub fn rows(project: Option<&str>) -> Result<Vec<(String, f64, Json)>> {
     let found = Found::now();
     rights::check(&found, project)?;
     let mut families = Families::default();
+    let mut failed = usize::from(found.is_locked);
     // Numbers of a server are not those of a project.
     if project.is_none() {
         let mut state = State::of(&found);
@@ -31,9 +32,10 @@ pub fn rows(project: Option<&str>) -> Result<Vec<(String, f64, Json)>> {
         }
         families.of_store(&state);
         families.of_counters(&state);
-        families.of_looks(&state);
+        failed = state.failed.len();
     }
-    count(&mut families, &found, project);
+    failed += count(&mut families, &found, project);
+    families.of_looks(failed);
     Ok(families.all().iter().flat_map(flat).collect())
 }
 
@@ -62,8 +64,8 @@ fn flat(family: &Family) -> Vec<(String, f64, Json)> {
     rows
 }
 
-/// Rows of every table, and the memories by what they are.
-fn count(families: &mut Families, found: &Found, project: Option<&str>) {
+/// Rows of every table, and the memories by what they are; how many of the looks at them failed.
+fn count(families: &mut Families, found: &Found, project: Option<&str>) -> usize {
     // Who asks for exact numbers waits for them.
     let looker = Looker::patient(found);
     let tables = looker
@@ -106,6 +108,7 @@ fn count(families: &mut Families, found: &Found, project: Option<&str>) {
     for (memory_type, count) in types {
         by_type.with(vec![("memory_type", memory_type)], whole(count));
     }
+    looker.into_failed().len()
 }
 
 fn rows_of_tables(session: &Session, store: &Store, project: Option<&str>) -> Vec<(String, i64)> {

@@ -12,6 +12,7 @@ use crate::pg::error::Error;
 use crate::pg::spi::{self, Planning};
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 use crate::store::{Store, events};
 
 /// It lives across the calls of a set-returning function: each page is read under the snapshot of the statement that called,
@@ -26,6 +27,9 @@ pub struct Export {
     /// Its number, or that of the last one that was looked at.
     batch_number: i64,
     ready: VecDeque<String>,
+    /// Lines that were made so far, told until all are.
+    done: u64,
+    progress: Option<Progress>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,8 @@ impl Export {
             batch: None,
             batch_number: i64::MIN,
             ready: VecDeque::new(),
+            done: 0,
+            progress: Some(Progress::of(Phase::Exporting, lines(call))),
         }
     }
 
@@ -73,6 +79,7 @@ impl Export {
             .raise();
         }
         self.ready.push_back(line);
+        self.done += 1;
     }
 
     /// Reads the next page.
@@ -83,12 +90,18 @@ impl Export {
             Part::Rows(table) => self.rows(table),
             Part::End => return,
         };
+        if let Some(progress) = &self.progress {
+            progress.note(self.done);
+        }
         if !more {
             self.after = i64::MIN;
             self.part = match self.part {
                 Part::Seals => Part::Rows(Table::Events),
                 Part::Rows(Table::Events) => Part::Rows(Table::History),
-                Part::Rows(Table::History) | Part::End => Part::End,
+                Part::Rows(Table::History) | Part::End => {
+                    self.progress = None;
+                    Part::End
+                }
             };
         }
     }
@@ -168,6 +181,16 @@ impl Export {
         let batch = self.batch.as_ref()?;
         (batch.first_id <= history_id).then_some(&batch.blind)
     }
+}
+
+/// About how many lines there will be: seals and rows by the last seals' numbers and PostgreSQL's statistics.
+fn lines(call: &Call) -> i64 {
+    let sql = call.store.sql(
+        "SELECT (SELECT count(*) FROM @s@.memory_audit_seals) + sum(greatest(reltuples, pg_stat_get_live_tuples(oid), 0))::bigint
+         FROM pg_class WHERE oid IN ('@s@.memory_events'::regclass, '@s@.memory_history'::regclass)",
+    );
+    call.sql(|session| session.read(&sql, Planning::Generic, &[]).get(0, 1))
+        .unwrap_or(0)
 }
 
 impl Iterator for Export {

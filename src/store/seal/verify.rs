@@ -13,6 +13,7 @@ use super::{COLUMNS, seal_of};
 use crate::pg::spi::Planning;
 use crate::pg::system;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 
 /// Faults that are named; the others are counted.
 const MOST_FAULTS: usize = 10_000;
@@ -119,10 +120,22 @@ pub fn verify(call: &Call, keys: &[SealKey], anchor: Option<Anchor>) -> Report {
         start: None,
         end: anchor,
     };
+    let progress = Progress::of(Phase::Verifying, sealed_rows(call));
     chain(call, trust, &mut report);
-    let erased = table(call, Table::Events, &IdRanges::default(), &mut report);
-    table(call, Table::History, &IdRanges::new(erased), &mut report);
+    let none = IdRanges::default();
+    let erased = table(call, Table::Events, &none, &mut report, &progress);
+    let erased = IdRanges::new(erased);
+    table(call, Table::History, &erased, &mut report, &progress);
     report
+}
+
+/// How many rows the seals are of, for the progress.
+fn sealed_rows(call: &Call) -> i64 {
+    let sql = call
+        .store
+        .sql("SELECT coalesce(sum(row_count), 0)::bigint FROM @s@.memory_audit_seals");
+    call.sql(|session| session.read(&sql, Planning::Generic, &[]).get(0, 1))
+        .unwrap_or(0)
 }
 
 /// Seals that were made with a key that is not here: many of them say one thing.
@@ -261,6 +274,7 @@ fn table(
     table: Table,
     erased: &IdRanges,
     report: &mut Report,
+    progress: &Progress,
 ) -> Vec<RangeInclusive<i64>> {
     let mut receipts = Vec::new();
     let (mut number, mut end) = (i64::MIN, None::<i64>);
@@ -274,6 +288,7 @@ fn table(
         uncovered(call, table, end.unwrap_or(i64::MIN), seal.first_id, report);
         end = Some(end.map_or(seal.last_id, |end| end.max(seal.last_id)));
         receipts.extend(batch(call, &kept, erased, report));
+        progress.note(report.events.sealed + report.history.sealed);
     }
     match end {
         // Without seals, or behind them, a receipt stands as it is.

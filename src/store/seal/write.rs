@@ -18,6 +18,7 @@ use crate::pg::measure;
 use crate::pg::system;
 use crate::pg::times;
 use crate::store::access::Call;
+use crate::store::maintenance::progress::{Phase, Progress};
 
 /// Rows of one seal: its leaves are held in memory where they are verified.
 const MOST_ROWS: usize = 10_000;
@@ -33,9 +34,8 @@ pub struct Sealed {
 
 /// Seals what is new in both tables.
 pub fn seal(call: &Call) -> Result<[Sealed; 2]> {
-    let sealing = measure::Sealing::begin();
     let sealed = seal_both(call)?;
-    sealing.end();
+    measure::sealed();
     Ok(sealed)
 }
 
@@ -58,6 +58,8 @@ fn seal_both(call: &Call) -> Result<[Sealed; 2]> {
         call,
         last: last_seal(call, &keys)?,
         key: keys.first(),
+        progress: None,
+        before: 0,
     };
     let tables = [Table::Events, Table::History];
     let mut bounds = Vec::with_capacity(tables.len());
@@ -65,6 +67,7 @@ fn seal_both(call: &Call) -> Result<[Sealed; 2]> {
         let after = last_sealed(call, table);
         bounds.push((table, after, last_drawn(call, table)?));
     }
+    let waiting = Progress::of(Phase::Waiting, 0);
     for (table, after, through) in &bounds {
         if through > after
             && let Some(oid) = oid_of(call, *table)
@@ -72,14 +75,22 @@ fn seal_both(call: &Call) -> Result<[Sealed; 2]> {
             lockers::wait_for_writers(oid);
         }
     }
+    drop(waiting);
     let mut sealed = tables.map(|table| Sealed {
         table,
         rows: 0,
         range: None,
         last: None,
     });
+    // Numbers that were drawn: some are of rows that never came.
+    let numbers = |after: i64, through: i64| through.saturating_sub(after).max(0);
+    let total = bounds.iter().fold(0, |total: i64, (_, after, through)| {
+        total.saturating_add(numbers(*after, *through))
+    });
+    chain.progress = Some(Progress::of(Phase::Sealing, total));
     for ((table, after, through), sealed) in bounds.into_iter().zip(&mut sealed) {
         chain.seal(table, after, through, sealed)?;
+        chain.before = chain.before.saturating_add(numbers(after, through));
     }
     Ok(sealed)
 }
@@ -174,12 +185,16 @@ struct Chain<'a> {
     call: &'a Call,
     last: Option<Seal>,
     key: Option<&'a SealKey>,
+    progress: Option<Progress>,
+    /// Numbers of the tables that are sealed already.
+    before: i64,
 }
 
 impl Chain<'_> {
     /// Seals the rows of a table behind `after`, as many seals as it takes.
     fn seal(&mut self, table: Table, after: i64, through: i64, sealed: &mut Sealed) -> Result<()> {
         let mut pages = Pages::new(&self.call.store, table, after, through, View::Latest);
+        let begin = after;
         let mut after = after;
         let (mut leaves, mut bytes): (Vec<Leaf>, [u8; 32]) = (Vec::new(), system::random());
         loop {
@@ -191,6 +206,10 @@ impl Chain<'_> {
                 });
             });
             let last = leaves.last().map(|leaf| leaf.id);
+            if let (Some(progress), Some(last)) = (&self.progress, last) {
+                let of_table = last.saturating_sub(begin);
+                progress.note(self.before.saturating_add(of_table).unsigned_abs());
+            }
             let end = match more {
                 false => through,
                 true if leaves.len() >= MOST_ROWS => last.unwrap_or(through),
