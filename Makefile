@@ -71,7 +71,7 @@ test-16: ## the extension's tests on PostgreSQL 16
 test-upgrade: ## pg_upgrade of a store from PostgreSQL 16 to 18
 	@scripts/test.sh upgrade
 
-.PHONY: bench quality soak fuzz
+.PHONY: bench quality soak capacity fuzz
 bench: ## speed beside hand-written pgvector SQL
 	@scripts/bench.sh bench
 
@@ -80,6 +80,9 @@ quality: ## recall and nDCG of search on a labelled data set
 
 soak: ## memory of one session over many mixed calls
 	@scripts/bench.sh soak
+
+capacity: ## disk, memory and time of stores of several sizes, as docs/operations.md shows them
+	@scripts/bench.sh capacity
 
 fuzz: ## the property tests of core/ with many more cases (FUZZ_CASES=100000)
 	@scripts/fuzz.sh

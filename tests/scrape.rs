@@ -426,36 +426,3 @@ fn the_role_that_scrapes_may_do_nothing_else() {
         metrics.refused(statement, &[]).is("42501");
     }
 }
-
-/// The last step of docker/Dockerfile.
-#[test]
-fn the_check_of_the_image_passes_here_and_fails_without_the_extension() {
-    let cluster = Cluster::prepare(support::Server::from_environment(), Options::default());
-    let copy = cluster.directory().join("build-steps.sh");
-    fs::copy(docker("build-steps.sh"), &copy).expect("the script is copied");
-    let check = |library: &str| {
-        let mut command = cluster.server.command("env");
-        command
-            .arg(format!("PG_CONFIG={}", cluster.server.program("pg_config").display()))
-            .arg(format!("TMPDIR={}", cluster.directory().display()))
-            .arg("bash")
-            .arg("-c")
-            .arg(format!("sed 's/shared_preload_libraries=memory_ext/shared_preload_libraries={library}/' \"$0\" > \"$0.new\"; bash \"$0.new\" check"))
-            .arg(&copy)
-            .env_remove("RUST_BACKTRACE");
-        output(&mut command)
-    };
-    let (good, said) = check("memory_ext");
-    assert!(
-        good && said.contains(&format!(
-            "memory_ext {} works on PostgreSQL",
-            env!("CARGO_PKG_VERSION")
-        )),
-        "{said}"
-    );
-    let (good, said) = check("not_there");
-    assert!(
-        !good && said.contains("the server does not start"),
-        "{said}"
-    );
-}
