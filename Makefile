@@ -11,7 +11,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo psql stop
 demo: ## build, start an embedded PostgreSQL 18, load the demo memories and show what they are good for
@@ -41,6 +41,10 @@ dist: ## the sources as PGXN takes them, with META.json, in target/packages
 .PHONY: image-test
 image-test: ## the steps of docker/Dockerfile and the package in a plain Debian, without a container engine (as root)
 	@scripts/image-test.sh
+
+.PHONY: dashboard-picture
+dashboard-picture: ## draw the Grafana dashboard with made-up history, docs/dashboard.png
+	@scripts/dashboard-picture.sh
 
 .PHONY: schema check-schema
 schema: ## regenerate the install script of this version in sql/

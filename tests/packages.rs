@@ -206,7 +206,7 @@ fn the_debian_package_installs_into_a_clean_root() {
         let file = of_server.join(file);
         let size = fs::metadata(&file).expect("a file").len();
         assert!(size < largest, "{}: {size}", file.display());
-        assert!(!run(Command::new("objdump").arg("-h").arg(&file)).contains(".debug_"));
+        assert!(!run(Command::new("objdump").arg("-h").arg(&file)).contains(".debug_info"));
     }
     for program in PROGRAMS {
         let said = run(Command::new(of_server.join("bin").join(program))

@@ -15,7 +15,7 @@ use crate::{Result, progress, store};
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 /// Memories that are changed to see what a version and an event take.
-const CHANGED: i64 = 5000;
+const CHANGED: i64 = 1000;
 const WARM_UP: usize = 20;
 const QUERIES: usize = 200;
 
@@ -63,7 +63,8 @@ fn measure(
     let started = Instant::now();
     client.batch_execute(&definition)?;
     let built = started.elapsed();
-    client.batch_execute("VACUUM (ANALYZE) memories; CHECKPOINT")?;
+    client.batch_execute("VACUUM (ANALYZE) memories")?;
+    client.batch_execute("CHECKPOINT")?;
 
     let mut add = |what: &str, unit: &'static str, value: f64| {
         report.add(Line::new(
@@ -141,7 +142,7 @@ fn measure(
     );
 
     client.execute(
-        "SELECT count(memory_update(id, metadata => '{\"checked\": true}', project_id => project_id)) FROM (SELECT id, project_id FROM memories LIMIT $1) some",
+        "SELECT count(memory_update(id, metadata => '{\"checked\": true}', project_id => project_id)) FROM (SELECT id, project_id FROM memories LIMIT $1) AS those",
         &[&CHANGED],
     )?;
     for (table, what) in [
