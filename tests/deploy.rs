@@ -431,13 +431,31 @@ fn mistakes_in_manifests_are_found() {
             "kubernetes/cloudnative-pg.yaml",
             "instances: 3",
             "instances: many",
-            "'many' is no int",
+            "'many' is no number",
         ),
         (
             "kubernetes/cloudnative-pg.yaml",
             "metricRelabelings",
             "metricsRelabelings",
             "unknown field metricsRelabelings",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "primaryUpdateMethod: switchover",
+            "primaryUpdateMethod: reboot",
+            "'reboot' is none of",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "dataChecksums",
+            "datachecksums",
+            "unknown field datachecksums",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "  schedule: \"0 0 2 * * *\"\n",
+            "",
+            "there is no schedule",
         ),
         (
             "compose.yml",
