@@ -183,7 +183,10 @@ fn said(text: &str, wanted: &str) {
 
 #[test]
 fn every_alert_has_a_test_in_which_it_fires() {
-    let tried: BTreeSet<&str> = [OF_THE_WORKER, OF_CALLS, OF_ROWS].concat().into_iter().collect();
+    let tried: BTreeSet<&str> = [OF_THE_WORKER, OF_CALLS, OF_ROWS]
+        .concat()
+        .into_iter()
+        .collect();
     let shipped = read(docker("prometheus/alerts.yml"));
     let shipped: BTreeSet<&str> = shipped
         .lines()
@@ -200,7 +203,10 @@ fn alerts_of_the_worker_and_of_seals() {
 
     // It never ran, and then it does.
     watched.fires_or_is("MemoryWorkerStale");
-    said(&watched.runbook("MemoryWorkerStale"), "memory_ext.naptime,3600");
+    said(
+        &watched.runbook("MemoryWorkerStale"),
+        "memory_ext.naptime,3600",
+    );
     set(&cluster, "SET memory_ext.naptime = '1s'");
     watched.ends("MemoryWorkerStale");
 
@@ -214,7 +220,10 @@ fn alerts_of_the_worker_and_of_seals() {
     set(&cluster, "SET memory_ext.naptime = '1h'");
 
     let key = "/nonexistent/audit.key";
-    set(&cluster, &format!("SET memory_ext.audit_key_file = '{key}'"));
+    set(
+        &cluster,
+        &format!("SET memory_ext.audit_key_file = '{key}'"),
+    );
     watched.fires("MemorySealFailed", || {
         refused(&mut sql, "SELECT * FROM memory_audit_seal()");
     });
@@ -241,7 +250,10 @@ fn alerts_of_calls() {
     let watched = Watched::new(&cluster, "alerts-calls");
     let mut sql = watched.database.connect();
     let quiet = watched.prometheus.firing();
-    assert!(OF_CALLS.iter().all(|name| !quiet.contains(*name)), "{quiet:?}");
+    assert!(
+        OF_CALLS.iter().all(|name| !quiet.contains(*name)),
+        "{quiet:?}"
+    );
 
     // Half of the calls fail.
     watched.fires("MemoryErrorRate", || {
@@ -268,8 +280,12 @@ fn alerts_of_calls() {
 
     // A file of the server that is not there.
     let directory = cluster.directory().display();
-    set(&cluster, &format!("SET memory_ext.backup_directory = '{directory}'"));
-    let restore = "SELECT memory_restore('not-there', passphrase => 'correct horse battery staple')";
+    set(
+        &cluster,
+        &format!("SET memory_ext.backup_directory = '{directory}'"),
+    );
+    let restore =
+        "SELECT memory_restore('not-there', passphrase => 'correct horse battery staple')";
     wait_until("the setting is there", SOON, || {
         let setting: String = sql.one("SHOW memory_ext.backup_directory", &[]);
         !setting.is_empty()
@@ -280,7 +296,10 @@ fn alerts_of_calls() {
     // As many as leave one to the role that scrapes: three are kept for superusers, one has the psql of the section.
     let held: Vec<_> = (0..53).map(|_| watched.database.connect()).collect();
     watched.fires("MemoryConnectionsNearlyUsedUp", || {});
-    said(&watched.runbook("MemoryConnectionsNearlyUsedUp"), "postgres,");
+    said(
+        &watched.runbook("MemoryConnectionsNearlyUsedUp"),
+        "postgres,",
+    );
     drop(held);
     watched.ends("MemoryConnectionsNearlyUsedUp");
 
@@ -304,10 +323,7 @@ fn alerts_of_calls() {
     // What is to be done until it is corrected.
     watched.runbook("MemoryUnderReturns");
     drop(sql);
-    assert_eq!(
-        watched.database.connect().one::<i64>(search, &[]),
-        100
-    );
+    assert_eq!(watched.database.connect().one::<i64>(search, &[]), 100);
     watched.runbook("MemoryRecallDrop");
     watched.ends("MemoryRecallDrop");
     watched.ends("MemoryUnderReturns");
@@ -331,7 +347,9 @@ fn answers(watched: &Watched) {
     // The worker of this server has not come by.
     let may_be_silent = ["Worker: last run"];
     assert!(
-        silent.iter().all(|title| may_be_silent.contains(&title.as_str())),
+        silent
+            .iter()
+            .all(|title| may_be_silent.contains(&title.as_str())),
         "no data: {silent:?}"
     );
 }
@@ -342,7 +360,10 @@ fn alerts_of_rows_and_of_the_server() {
     let watched = Watched::new(&cluster, "alerts-rows");
     let mut sql = watched.database.connect();
     let quiet = watched.prometheus.firing();
-    assert!(OF_ROWS.iter().all(|name| !quiet.contains(*name)), "{quiet:?}");
+    assert!(
+        OF_ROWS.iter().all(|name| !quiet.contains(*name)),
+        "{quiet:?}"
+    );
 
     sql.run(
         "ALTER TABLE memories DISABLE TRIGGER USER;
@@ -376,7 +397,10 @@ fn alerts_of_rows_and_of_the_server() {
     watched.fires("MemoryIntegrityIssues", || {
         sql.run("SELECT * FROM memory_maintenance()");
     });
-    said(&watched.runbook("MemoryIntegrityIssues"), "recommendations\n");
+    said(
+        &watched.runbook("MemoryIntegrityIssues"),
+        "recommendations\n",
+    );
 
     sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass");
     watched.fires("MemoryVectorIndexInvalid", || {});

@@ -289,7 +289,9 @@ fn the_dashboard_can_be_drawn() {
 #[test]
 fn no_document_has_a_place_that_was_to_be_filled() {
     let mut documents = support::markdown::documents();
-    documents.extend(["README.md", "CHANGELOG.md", "bench/README.md"].map(|name| repository().join(name)));
+    documents.extend(
+        ["README.md", "CHANGELOG.md", "bench/README.md"].map(|name| repository().join(name)),
+    );
     for document in documents {
         let text = read(&document);
         // Templates of containers are in blocks of code.

@@ -15,7 +15,9 @@ use deploy::programs::{directory, docker, output, read};
 use support::{Cluster, Options, Server, run};
 
 fn major() -> String {
-    let said = run(Server::from_environment().tool("pg_config").arg("--version"));
+    let said = run(Server::from_environment()
+        .tool("pg_config")
+        .arg("--version"));
     let version = said.trim_start_matches("PostgreSQL ");
     version.chars().take_while(char::is_ascii_digit).collect()
 }
@@ -44,7 +46,10 @@ impl Root {
         let program = self.place.join("bin/apt-get");
         fs::write(
             &program,
-            format!("#!/bin/sh\necho \"$*\" >> '{}'\n{then}\n", self.asked_file().display()),
+            format!(
+                "#!/bin/sh\necho \"$*\" >> '{}'\n{then}\n",
+                self.asked_file().display()
+            ),
         )
         .expect("a stand-in");
         run(Command::new("chmod").arg("755").arg(&program));
@@ -63,7 +68,10 @@ impl Root {
         output(
             Command::new(docker("build-steps.sh"))
                 .arg(name)
-                .env("PATH", format!("{}:{path}", self.place.join("bin").display()))
+                .env(
+                    "PATH",
+                    format!("{}:{path}", self.place.join("bin").display()),
+                )
                 .env("OUT", self.place.join("out"))
                 .env("ROOT", self.place.join("root"))
                 .env("PG_MAJOR", major())
@@ -183,11 +191,8 @@ fn what_is_built_works_in_another_root() {
         "the preload"
     );
 
-    fs::copy(
-        docker("build-steps.sh"),
-        elsewhere.join("build-steps.sh"),
-    )
-    .expect("the script is copied");
+    fs::copy(docker("build-steps.sh"), elsewhere.join("build-steps.sh"))
+        .expect("the script is copied");
     let check = || {
         output(
             Server::from_environment()
@@ -205,7 +210,10 @@ fn what_is_built_works_in_another_root() {
     assert!(good && said.contains("works on PostgreSQL"), "{said}");
     fs::remove_file(format!("{image_path}{}/memory-audit", bin.display())).expect("a program");
     let (good, said) = check();
-    assert!(!good && said.contains("memory-audit does not run"), "{said}");
+    assert!(
+        !good && said.contains("memory-audit does not run"),
+        "{said}"
+    );
 }
 
 /// A directory of the user who runs servers, gone with the test.

@@ -184,15 +184,9 @@ fn the_debian_package_installs_into_a_clean_root() {
         control.contains(&format!("default_version = '{VERSION}'")),
         "{control}"
     );
-    let executable = run(Command::new("find").arg(root.join("usr")).args([
-        "-type",
-        "f",
-        "!",
-        "-perm",
-        "644",
-        "-printf",
-        "%m %f\n",
-    ]));
+    let executable = run(Command::new("find")
+        .arg(root.join("usr"))
+        .args(["-type", "f", "!", "-perm", "644", "-printf", "%m %f\n"]));
     let mut executable: Vec<&str> = executable.lines().collect();
     executable.sort_unstable();
     assert_eq!(executable, PROGRAMS.map(|program| format!("755 {program}")));
@@ -270,7 +264,10 @@ fn assert_works(root: &Path, major: &str) {
     assert_eq!(
         cluster
             .connect("postgres")
-            .one::<i32>("SELECT current_setting('server_version_num')::int / 10000", &[])
+            .one::<i32>(
+                "SELECT current_setting('server_version_num')::int / 10000",
+                &[]
+            )
             .to_string(),
         major
     );

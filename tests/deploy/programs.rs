@@ -236,7 +236,11 @@ impl Prometheus {
             .as_array()
             .expect("alerts")
             .iter()
-            .filter(|alert| alert["state"].as_str().is_some_and(|is| states.contains(&is)))
+            .filter(|alert| {
+                alert["state"]
+                    .as_str()
+                    .is_some_and(|is| states.contains(&is))
+            })
             .map(|alert| {
                 alert["labels"]["alertname"]
                     .as_str()
