@@ -168,9 +168,17 @@ fn runbook(name: &str) -> String {
     sql
 }
 
+/// Changes a setting of the server, and waits until new sessions have it.
 fn set(cluster: &Cluster, setting: &str) {
+    let loaded = || -> String {
+        cluster
+            .connect("postgres")
+            .one("SELECT pg_conf_load_time()::text", &[])
+    };
+    let before = loaded();
     cluster.admin(&format!("ALTER SYSTEM {setting}"));
     cluster.reload();
+    wait_until(setting, SOON, || loaded() != before);
 }
 
 fn refused(sql: &mut Client, statement: &str) {
@@ -286,10 +294,6 @@ fn alerts_of_calls() {
     );
     let restore =
         "SELECT memory_restore('not-there', passphrase => 'correct horse battery staple')";
-    wait_until("the setting is there", SOON, || {
-        let setting: String = sql.one("SHOW memory_ext.backup_directory", &[]);
-        !setting.is_empty()
-    });
     watched.fires("MemoryInternalErrors", || refused(&mut sql, restore));
     watched.runbook("MemoryInternalErrors");
 
