@@ -224,13 +224,10 @@ fn the_debian_package_installs_into_a_clean_root() {
 fn assert_works(root: &Path, major: &str) {
     let installed = Server::from_environment();
     let path = |what: &str| PathBuf::from(run(installed.tool("pg_config").arg(what)).trim());
-    let bin = path("--bindir");
-    let prefix = bin.parent().expect("a directory");
-    if prefix == Path::new("/usr") || !path("--sharedir").starts_with(prefix) {
+    let Some(tree) = installed.tree() else {
         eprintln!("not tried: this server cannot be moved");
         return;
-    }
-    // Moved servers find their directories by where their programs lie.
+    };
     let moved = PathBuf::from(
         run(installed
             .command("mktemp")
@@ -238,11 +235,12 @@ fn assert_works(root: &Path, major: &str) {
         .trim(),
     );
     let server = moved.join("server");
-    run(Command::new("cp").arg("-r").arg(prefix).arg(&server));
-    let of_server = |path: &Path| server.join(path.strip_prefix(prefix).expect("within"));
-    let (library, extension) = (
-        of_server(&path("--pkglibdir")),
-        of_server(&path("--sharedir")).join("extension"),
+    run(Command::new("cp").arg("-r").arg(&tree).arg(&server));
+    let of_server = |what: &str| server.join(path(what).strip_prefix(&tree).expect("within"));
+    let (bin, library, extension) = (
+        of_server("--bindir"),
+        of_server("--pkglibdir"),
+        of_server("--sharedir").join("extension"),
     );
     run(Command::new("sh")
         .args([
@@ -250,9 +248,9 @@ fn assert_works(root: &Path, major: &str) {
             "rm \"$1\"/memory_ext.so \"$2\"/memory_ext* \"$3\"/memory-*; cp \"$4\"/usr/lib/postgresql/*/lib/* \"$1\"; cp \"$4\"/usr/share/postgresql/*/extension/* \"$2\"; cp \"$4\"/usr/lib/postgresql/*/bin/* \"$3\"; chmod -R a+rX \"$5\"",
             "sh",
         ])
-        .args([&library, &extension, &server.join("bin")])
+        .args([&library, &extension, &bin])
         .args([root, &moved]));
-    let pg_config = server.join("bin/pg_config");
+    let pg_config = bin.join("pg_config");
     let cluster = Cluster::prepare(
         Server::of(pg_config.to_str().expect("ASCII")),
         Options {
