@@ -11,7 +11,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo psql stop
 demo: ## build, start an embedded PostgreSQL 18, load the demo memories and show what they are good for
@@ -42,6 +42,10 @@ dist: ## the sources as PGXN takes them, with META.json, in target/packages
 image-test: ## the steps of docker/Dockerfile and the package in a plain Debian, without a container engine (as root)
 	@scripts/image-test.sh
 
+.PHONY: dashboard-picture
+dashboard-picture: ## draw the Grafana dashboard with made-up history, docs/dashboard.png
+	@scripts/dashboard-picture.sh
+
 .PHONY: schema check-schema
 schema: ## regenerate the install script of this version in sql/
 	@scripts/schema.sh
@@ -71,7 +75,7 @@ test-16: ## the extension's tests on PostgreSQL 16
 test-upgrade: ## pg_upgrade of a store from PostgreSQL 16 to 18
 	@scripts/test.sh upgrade
 
-.PHONY: bench quality soak fuzz
+.PHONY: bench quality soak capacity fuzz
 bench: ## speed beside hand-written pgvector SQL
 	@scripts/bench.sh bench
 
@@ -80,6 +84,9 @@ quality: ## recall and nDCG of search on a labelled data set
 
 soak: ## memory of one session over many mixed calls
 	@scripts/bench.sh soak
+
+capacity: ## disk, memory and time of stores of several sizes, as docs/operations.md shows them
+	@scripts/bench.sh capacity
 
 fuzz: ## the property tests of core/ with many more cases (FUZZ_CASES=100000)
 	@scripts/fuzz.sh

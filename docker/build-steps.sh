@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# The steps of docker/Dockerfile, which also run on plain Debian (tests/deploy.rs does).
+# The steps of docker/Dockerfile. They also run on plain Debian, all of them by scripts/image-test.sh; tests/image.rs runs build, runtime and
+# check in a root that is no system, with a stand-in for apt-get.
 #
 #   build-steps.sh packages   installs what compiling needs (as root; Rust has to be there)
-#   build-steps.sh build      compiles and puts library, control file and SQL under OUT, stripped
+#   build-steps.sh build      compiles and puts library, programs, control file and SQL under OUT, stripped
 #   build-steps.sh runtime    installs pgvector and what OUT holds into the server (as root), and sets the preload
-#   build-steps.sh check      tries the installed extension on a server of its own, as an unprivileged user
+#   build-steps.sh check      tries the installed extension and its programs on a server of its own, as an unprivileged user
 #
 #   PG_MAJOR           major version of the server (18)
 #   PG_CONFIG          its pg_config (of Debian's layout: /usr/lib/postgresql/PG_MAJOR/bin/pg_config)
 #   OUT                where `build` writes and `runtime` reads (/out)
+#   ROOT               goes before every path that `runtime` changes, and `check` looks at (nothing)
 #   PGVECTOR_VERSION   of the package postgresql-PG_MAJOR-pgvector, an apt version pattern such as 0.8.1-* (newest)
 set -euo pipefail
 umask 022
@@ -16,6 +18,7 @@ umask 022
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 major=${PG_MAJOR:-18}
 out=${OUT:-/out}
+root=${ROOT:-}
 PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$major/bin/pg_config}
 export PG_CONFIG
 
@@ -29,7 +32,7 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "$@"
-    rm -rf /var/lib/apt/lists/*
+    rm -rf "$root"/var/lib/apt/lists/*
 }
 
 packages() {
@@ -41,24 +44,28 @@ packages() {
 
 build() {
     make -C "$repo" install PG_CONFIG="$PG_CONFIG" DESTDIR="$out"
-    # Line tables are 40 MB; symbols that backtraces name stay.
+    # Line tables are 40 MB; symbols that backtraces name stay in the library.
     strip --strip-debug "$out$("$PG_CONFIG" --pkglibdir)/memory_ext.so"
+    strip --strip-unneeded "$out$("$PG_CONFIG" --bindir)"/memory-{backup,audit}
 }
 
 runtime() {
     local sample
     install_packages "postgresql-$major-pgvector${PGVECTOR_VERSION:+=$PGVECTOR_VERSION}"
-    cp -a "$out"/. /
+    cp -a "$out"/. "$root/"
     # initdb makes postgresql.conf of this file.
-    sample=$("$PG_CONFIG" --sharedir)/postgresql.conf.sample
+    sample=$root$("$PG_CONFIG" --sharedir)/postgresql.conf.sample
     sed -i --follow-symlinks "s/^#*shared_preload_libraries = .*/shared_preload_libraries = 'memory_ext'/" "$sample"
     grep -q "^shared_preload_libraries = 'memory_ext'" "$sample" || die "$sample has no line for shared_preload_libraries"
 }
 
 check() {
     [ "$(id -u)" -ne 0 ] || die "the server does not run as root: run this step as another user"
-    local bin work
-    bin=$("$PG_CONFIG" --bindir)
+    local bin work program
+    bin=$root$("$PG_CONFIG" --bindir)
+    for program in memory-backup memory-audit; do
+        "$bin/$program" --help >/dev/null || die "$program does not run"
+    done
     work=$(mktemp -d)
     # shellcheck disable=SC2064 # now, not at the end
     trap "'$bin/pg_ctl' stop -D '$work/data' -m immediate -s >/dev/null 2>&1 || true; rm -rf '$work'" EXIT

@@ -2,7 +2,7 @@
 # Runs the bench program against the embedded PostgreSQL 18, in a cluster of its own, or against
 # the server of DATABASE_URL if that is set (a superuser's connection; memory_ext installed there).
 #
-#   bench.sh bench | quality | soak [options of the program; --help lists them with their variables]
+#   bench.sh bench | quality | soak | capacity [options of the program; --help lists them with their variables]
 . "$(dirname "$0")/environment.sh"
 
 unset PG_CONFIG

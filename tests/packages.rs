@@ -13,6 +13,8 @@ use support::markdown::repository;
 use support::{Cluster, Options, Server, Sql, run};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What is installed beside the server's own programs.
+const PROGRAMS: [&str; 2] = ["memory-audit", "memory-backup"];
 
 fn place(name: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -163,6 +165,7 @@ fn the_debian_package_installs_into_a_clean_root() {
         .collect();
     wanted.push(format!("{extension}/memory_ext.control"));
     wanted.push(format!("usr/lib/postgresql/{major}/lib/memory_ext.so"));
+    wanted.extend(PROGRAMS.map(|program| format!("usr/lib/postgresql/{major}/bin/{program}")));
     wanted.push(format!("{documents}/copyright"));
     wanted.push(format!("{documents}/changelog.Debian.gz"));
     wanted.sort();
@@ -181,14 +184,30 @@ fn the_debian_package_installs_into_a_clean_root() {
         control.contains(&format!("default_version = '{VERSION}'")),
         "{control}"
     );
-    let modes = run(Command::new("find")
+    let executable = run(Command::new("find")
         .arg(root.join("usr"))
-        .args(["-type", "f", "!", "-perm", "644"]));
-    assert_eq!(modes, "");
+        .args(["-type", "f", "!", "-perm", "644", "-printf", "%m %f\n"]));
+    let mut executable: Vec<&str> = executable.lines().collect();
+    executable.sort_unstable();
+    assert_eq!(executable, PROGRAMS.map(|program| format!("755 {program}")));
     // A hundred lines of tables per line of code do not go out.
-    let library = root.join(format!("usr/lib/postgresql/{major}/lib/memory_ext.so"));
-    assert!(fs::metadata(&library).expect("the library").len() < 20_000_000);
-    assert!(!run(Command::new("objdump").arg("-h").arg(&library)).contains(".debug_"));
+    let of_server = root.join(format!("usr/lib/postgresql/{major}"));
+    for (file, largest) in [
+        ("lib/memory_ext.so", 20_000_000),
+        ("bin/memory-audit", 2_000_000),
+        ("bin/memory-backup", 2_000_000),
+    ] {
+        let file = of_server.join(file);
+        let size = fs::metadata(&file).expect("a file").len();
+        assert!(size < largest, "{}: {size}", file.display());
+        assert!(!run(Command::new("objdump").arg("-h").arg(&file)).contains(".debug_info"));
+    }
+    for program in PROGRAMS {
+        let said = run(Command::new(of_server.join("bin").join(program))
+            .arg("--help")
+            .env_clear());
+        assert!(said.starts_with(&format!("{program}: ")), "{said}");
+    }
 
     run(dpkg(&root).args(["--purge", &format!("postgresql-{major}-memory-ext")]));
     let left = files(&root);
@@ -197,25 +216,59 @@ fn the_debian_package_installs_into_a_clean_root() {
         "purging leaves {left:?}"
     );
 
-    if major == "18" {
-        run(dpkg(&root).arg("-i").arg(&package));
-        assert_works(&root);
-    }
+    run(dpkg(&root).arg("-i").arg(&package));
+    assert_works(&root, &major);
 }
 
-/// A server of another origin takes the files where they are (PostgreSQL 18 looks into the directories that it is told).
-fn assert_works(root: &Path) {
-    let cluster = Cluster::prepare(Server::from_environment(), Options::default());
-    let tree = cluster.directory().join("package");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(root.join("usr"))
-        .arg(&tree));
-    cluster.configure(&format!(
-        "extension_control_path = '{tree}/share/postgresql/18:$system'\ndynamic_library_path = '{tree}/lib/postgresql/18/lib:$libdir'\nshared_preload_libraries = '{tree}/lib/postgresql/18/lib/memory_ext'",
-        tree = tree.display()
-    ));
+/// A server of another origin, in which there is nothing of this extension but the package's files.
+fn assert_works(root: &Path, major: &str) {
+    let installed = Server::from_environment();
+    let path = |what: &str| PathBuf::from(run(installed.tool("pg_config").arg(what)).trim());
+    let Some(tree) = installed.tree() else {
+        eprintln!("not tried: this server cannot be moved");
+        return;
+    };
+    let moved = PathBuf::from(
+        run(installed
+            .command("mktemp")
+            .args(["-d", "/tmp/memory_ext_test.XXXXXX"]))
+        .trim(),
+    );
+    let server = moved.join("server");
+    run(Command::new("cp").arg("-r").arg(&tree).arg(&server));
+    let of_server = |what: &str| server.join(path(what).strip_prefix(&tree).expect("within"));
+    let (bin, library, extension) = (
+        of_server("--bindir"),
+        of_server("--pkglibdir"),
+        of_server("--sharedir").join("extension"),
+    );
+    run(Command::new("sh")
+        .args([
+            "-ec",
+            "rm \"$1\"/memory_ext.so \"$2\"/memory_ext* \"$3\"/memory-*; cp \"$4\"/usr/lib/postgresql/*/lib/* \"$1\"; cp \"$4\"/usr/share/postgresql/*/extension/* \"$2\"; cp \"$4\"/usr/lib/postgresql/*/bin/* \"$3\"; chmod -R a+rX \"$5\"",
+            "sh",
+        ])
+        .args([&library, &extension, &bin])
+        .args([root, &moved]));
+    let pg_config = bin.join("pg_config");
+    let cluster = Cluster::prepare(
+        Server::of(pg_config.to_str().expect("ASCII")),
+        Options {
+            preload: true,
+            ..Options::default()
+        },
+    );
     cluster.control_start();
+    assert_eq!(
+        cluster
+            .connect("postgres")
+            .one::<i32>(
+                "SELECT current_setting('server_version_num')::int / 10000",
+                &[]
+            )
+            .to_string(),
+        major
+    );
     let database = cluster.database();
     let mut sql = database.connect();
     sql.run("SELECT memory_add('the ferry leaves at noon', id => 'ferry')");
@@ -233,11 +286,11 @@ fn assert_works(root: &Path) {
     );
     assert_eq!(
         mapped,
-        [format!(
-            "{}/lib/postgresql/18/lib/memory_ext.so",
-            tree.display()
-        )]
+        [library.join("memory_ext.so").display().to_string()]
     );
+    drop(sql);
+    drop(cluster);
+    run(Command::new("rm").arg("-r").arg(&moved));
 }
 
 #[test]
@@ -278,6 +331,7 @@ fn destdir_goes_before_every_path() {
         path("--sharedir")
     ));
     wanted.push(format!("{}/memory_ext.so", path("--pkglibdir")));
+    wanted.extend(PROGRAMS.map(|program| format!("{}/{program}", path("--bindir"))));
     wanted.sort();
     assert_eq!(files(&destination), wanted);
 }

@@ -6,6 +6,7 @@ mod support;
 mod deploy {
     pub mod exposed;
     pub mod programs;
+    pub mod scraping;
 }
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,9 @@ use deploy::programs::{
     Prometheus, Running, directory, docker, free_port, get, output, program, read,
 };
 use support::exposition::Exposition;
+use deploy::scraping::{
+    configuration, exporter, initialised, reaching, script, wait_for_alert, wait_for_metrics,
+};
 use support::{Cluster, Database, Options, Sql, wait_until};
 
 /// A server that counts.
@@ -27,74 +31,6 @@ fn cluster() -> Cluster {
         preload: true,
         settings: vec!["memory_ext.naptime = 1h"],
     })
-}
-
-/// A database as docker/init makes it.
-fn initialised(cluster: &Cluster) -> Database<'_> {
-    let database = cluster.empty_database();
-    let script = cluster.directory().join("init.sql");
-    fs::copy(docker("init/10-memory.sql"), &script).expect("the script is copied");
-    let (good, said) = output(
-        cluster
-            .client("psql", &database.name)
-            .args(["-X", "-v", "ON_ERROR_STOP=1", "-f"])
-            .arg(&script),
-    );
-    assert!(good, "{said}");
-    // Without a password file it may not log in.
-    cluster.admin("ALTER ROLE metrics LOGIN");
-    database
-}
-
-/// A command of an exporter or a script, told how to reach a database as a role.
-fn reaching(mut command: Command, database: &Database, role: &str) -> Command {
-    let bin = database.cluster.server.program("psql");
-    let path = std::env::var("PATH").unwrap_or_default();
-    command
-        .env(
-            "PATH",
-            format!("{}:{path}", bin.parent().expect("a directory").display()),
-        )
-        .envs(database.cluster.environment(&database.name))
-        .env("PGUSER", role)
-        .env_remove("PGOPTIONS");
-    command
-}
-
-fn script(name: &str, database: &Database, role: &str) -> Command {
-    reaching(Command::new(docker("scripts").join(name)), database, role)
-}
-
-/// prometheus-exporter-exporter, by our configuration.
-fn exporter(place: &Path, database: &Database) -> Running {
-    let configuration = read(docker("exporter/exporter.yml"));
-    let script = docker("scripts/memory-metrics.sh").display().to_string();
-    let here = configuration.replace("/usr/local/bin/memory-metrics.sh", &script);
-    assert_ne!(here, configuration);
-    fs::write(place.join("exporter.yml"), here).expect("a configuration is written");
-    let port = free_port();
-    let mut command = reaching(
-        Command::new(program("prometheus-exporter-exporter")),
-        database,
-        "metrics",
-    );
-    command
-        .arg("-config.file")
-        .arg(place.join("exporter.yml"))
-        .args(["-web.listen-address", &format!("127.0.0.1:{port}")]);
-    Running::start(command, port, place.join("exporter.log"))
-}
-
-/// docker/prometheus/prometheus.yml with another target and short intervals.
-fn configuration(file: &str, from: &str, port: u16) -> String {
-    let text = read(docker("prometheus").join(file));
-    let target = format!("127.0.0.1:{port}");
-    assert!(text.contains(from), "{file}");
-    let text = text.replace(from, &target).replace("15s", "1s");
-    match text.starts_with("global") {
-        true => text,
-        false => format!("global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{text}"),
-    }
 }
 
 fn arrived(prometheus: &Prometheus) -> BTreeSet<String> {
@@ -108,18 +44,6 @@ fn arrived(prometheus: &Prometheus) -> BTreeSet<String> {
                 .to_owned()
         })
         .collect()
-}
-
-fn wait_for_metrics(prometheus: &Prometheus) {
-    wait_until("metrics arrive", Duration::from_secs(30), || {
-        !prometheus.query("memory_ext_info").is_empty()
-    });
-}
-
-fn wait_for_alert(prometheus: &Prometheus, name: &str) {
-    wait_until(name, Duration::from_secs(40), || {
-        prometheus.alerts().contains(name)
-    });
 }
 
 /// The names that alerts and the dashboard use are those that the database gives.
@@ -234,8 +158,9 @@ fn values(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     values
 }
 
+/// By the rules as they are shipped, which wait for minutes before they fire: here they are pending. tests/alerts.rs does not wait.
 #[test]
-fn metrics_arrive_and_alerts_fire() {
+fn metrics_arrive_and_alerts_are_raised() {
     let cluster = cluster();
     let database = initialised(&cluster);
     let mut sql = database.connect();
@@ -502,37 +427,4 @@ fn the_role_that_scrapes_may_do_nothing_else() {
     ] {
         metrics.refused(statement, &[]).is("42501");
     }
-}
-
-/// The last step of docker/Dockerfile.
-#[test]
-fn the_check_of_the_image_passes_here_and_fails_without_the_extension() {
-    let cluster = Cluster::prepare(support::Server::from_environment(), Options::default());
-    let copy = cluster.directory().join("build-steps.sh");
-    fs::copy(docker("build-steps.sh"), &copy).expect("the script is copied");
-    let check = |library: &str| {
-        let mut command = cluster.server.command("env");
-        command
-            .arg(format!("PG_CONFIG={}", cluster.server.program("pg_config").display()))
-            .arg(format!("TMPDIR={}", cluster.directory().display()))
-            .arg("bash")
-            .arg("-c")
-            .arg(format!("sed 's/shared_preload_libraries=memory_ext/shared_preload_libraries={library}/' \"$0\" > \"$0.new\"; bash \"$0.new\" check"))
-            .arg(&copy)
-            .env_remove("RUST_BACKTRACE");
-        output(&mut command)
-    };
-    let (good, said) = check("memory_ext");
-    assert!(
-        good && said.contains(&format!(
-            "memory_ext {} works on PostgreSQL",
-            env!("CARGO_PKG_VERSION")
-        )),
-        "{said}"
-    );
-    let (good, said) = check("not_there");
-    assert!(
-        !good && said.contains("the server does not start"),
-        "{said}"
-    );
 }

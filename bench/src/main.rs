@@ -47,6 +47,10 @@ fn run() -> Result<ExitCode> {
             let report = sections::run_soak(&options)?;
             finish(&report, &options.output)
         }
+        Command::Capacity(options) => {
+            let report = sections::run_capacity(&options)?;
+            finish(&report, &options.output)
+        }
         Command::Quality(options) => match quality::run(&options)? {
             Some(report) => finish(&report, &options.output),
             None => Ok(ExitCode::SUCCESS),

@@ -24,6 +24,8 @@ pub enum Command {
     Quality(QualityOptions),
     /// Memory of one session over many mixed calls: `bench --only memory`
     Soak(SoakOptions),
+    /// What a store takes: disk, memory, time of a build and of a search
+    Capacity(CapacityOptions),
 }
 
 #[derive(Args, Clone)]
@@ -140,6 +142,43 @@ pub struct SoakOptions {
     pub seed: u64,
     #[command(flatten)]
     pub soak: SoakSizes,
+}
+
+#[derive(Args, Clone)]
+pub struct CapacityOptions {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub output: Output,
+    /// Folder of real texts and vectors; generated ones are used when it is absent
+    #[arg(
+        long,
+        env = "DIALOGUE_DATA",
+        default_value = "../shared/data/dialogue-20k"
+    )]
+    pub data: PathBuf,
+    /// Seed of noise and shuffles
+    #[arg(long, env = "BENCH_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Memories in a store of 384 dimensions, one store for each number
+    #[arg(
+        long,
+        env = "BENCH_CAPACITY_ROWS",
+        value_delimiter = ',',
+        default_value = "10000,50000,100000"
+    )]
+    pub rows: Vec<usize>,
+    /// Memories in a store of 1536 dimensions, one store for each number
+    #[arg(
+        long,
+        env = "BENCH_CAPACITY_WIDE_ROWS",
+        value_delimiter = ',',
+        default_value = "10000"
+    )]
+    pub wide_rows: Vec<usize>,
+    /// maintenance_work_mem of every index build
+    #[arg(long, env = "BENCH_MAINTENANCE_WORK_MEM", default_value = "512MB")]
+    pub maintenance_work_mem: String,
 }
 
 #[derive(Args, Clone, Copy)]

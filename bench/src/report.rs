@@ -186,11 +186,13 @@ impl Report {
             .iter()
             .filter(|line| line.target.is_some())
             .count();
-        let _ = writeln!(
-            text,
-            "\n{} of {targets} targets reached",
-            targets - self.misses()
-        );
+        if targets > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} of {targets} targets reached",
+                targets - self.misses()
+            );
+        }
         text
     }
 

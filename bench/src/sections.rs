@@ -3,6 +3,7 @@
 mod add;
 mod add_many;
 mod backup;
+mod capacity;
 mod counting;
 mod embed;
 mod hybrid_search;
@@ -19,6 +20,8 @@ use crate::options::{BenchOptions, Section, SoakOptions};
 use crate::report::Report;
 use crate::server::Server;
 use crate::{plain, progress, store};
+
+pub use capacity::run as run_capacity;
 
 /// Rows that a memory_search is asked for.
 const K: usize = 10;

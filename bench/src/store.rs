@@ -43,7 +43,8 @@ pub fn loaded<'s>(server: &'s Server, purpose: &str, corpus: &Corpus) -> Result<
     Ok(database)
 }
 
-fn load(client: &mut Client, corpus: &Corpus) -> Result<()> {
+/// Fills a store with the corpus.
+pub fn load(client: &mut Client, corpus: &Corpus) -> Result<()> {
     progress(format_args!(
         "loading {} memories of {} dimensions by memory_add_many",
         corpus.len(),

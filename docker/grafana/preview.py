@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Draws the dashboard without Grafana: runs each of its queries on a Prometheus, and puts the panels where the dashboard has them.
 
-    preview.py http://127.0.0.1:9090 dashboard.png [hours]
+    preview.py http://127.0.0.1:9090 dashboard.png [hours [directory]]
 
-Needs matplotlib.
+A picture of each panel goes into the directory, if one is given. Ends with 1 when a query has no data. Needs matplotlib;
+`make dashboard-picture` brings it, and history to draw.
 """
 import json
+import math
 import pathlib
 import sys
 import time
@@ -17,10 +19,15 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.dates
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.transforms import Bbox
+from PIL import Image
 
 DASHBOARD = pathlib.Path(__file__).with_name("dashboards") / "memory.json"
 RATE_INTERVAL = "1m"
+DPI = 90
+# Series that a legend below a panel names.
+LEGEND = 8
 
 
 def query(server, expression, hours, instant):
@@ -95,39 +102,49 @@ def draw_lines(axes, panel, server, hours):
             if points:
                 series.append((legend(target["legendFormat"], one["metric"]), points))
     series.sort()
-    base = {}
+    base, highest = {}, 0
     for name, points in series:
-        days = [matplotlib.dates.epoch2num(t) if hasattr(matplotlib.dates, "epoch2num") else t / 86400 for t, _ in points]
+        days = [t / 86400 for t, _ in points]
         values = [v for _, v in points]
         if field["custom"]["stacking"]["mode"] == "normal":
             below = [base.get(t, 0) for t, _ in points]
             values = [b + v for b, v in zip(below, values)]
             axes.fill_between(days, below, values, alpha=0.3)
             base.update({t: v for (t, _), v in zip(points, values)})
+        highest = max(highest, *values)
         axes.plot(days, values, linewidth=1, label=f"{name}   {number(field['unit'], points[-1][1])}")
     if "thresholds" in field:
         for step in field["thresholds"]["steps"]:
             if step["value"] is not None:
                 axes.axhline(step["value"], color=step["color"], linestyle="--", linewidth=0.8)
-    top = field.get("max")
+    # A line at zero is no reason for an axis of hundredths.
+    top = field.get("max") or (None if highest else 1)
     axes.set_ylim(bottom=field["min"], top=top * 1.02 if top else None)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    if field["unit"] == "bytes" and highest:
+        axes.yaxis.set_major_locator(MultipleLocator(2 ** max(0, math.ceil(math.log2(highest / 5)))))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(field["unit"], v)))
     axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%H:%M"))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(labelsize=6)
+    axes.xaxis.set_major_locator(matplotlib.dates.HourLocator(interval=max(1, round(hours / 6))))
+    axes.tick_params(labelsize=7)
     axes.grid(alpha=0.2)
     if series:
         if panel["options"]["legend"]["placement"] == "right":
-            axes.legend(fontsize=5.5, loc="center left", bbox_to_anchor=(1.005, 0.5), ncol=1, frameon=False)
+            axes.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1.005, 0.5), ncol=1, frameon=False, labelspacing=0.3)
         else:
-            axes.legend(fontsize=5.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
+            # Grafana scrolls what does not fit.
+            handles, labels = axes.get_legend_handles_labels()
+            columns = 2 if max(map(len, labels)) < 32 else 1
+            axes.legend(handles[:LEGEND], labels[:LEGEND], fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=columns, frameon=False, labelspacing=0.3)
+            if len(labels) > LEGEND:
+                axes.text(1, 1.03, f"and {len(labels) - LEGEND} more", ha="right", fontsize=6.5, color="gray", transform=axes.transAxes)
     else:
         axes.text(0.5, 0.5, "No data", ha="center", va="center", color="gray", transform=axes.transAxes)
     return empty
 
 
-def main(server, picture, hours=6):
+def main(server, picture, hours=6, directory=None):
     panels = json.loads(DASHBOARD.read_text())["panels"]
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels)
     figure = plt.figure(figsize=(16, height * 0.42), facecolor="#f4f5f5")
@@ -143,11 +160,22 @@ def main(server, picture, hours=6):
         beside = lines and panel["options"]["legend"]["placement"] == "right"
         low, high = (0.1, 0.78) if beside else (0.28, 0.6) if lines else (0.08, 0.66)
         axes = figure.add_axes([left + 0.035 * lines + 0.005, bottom + tall * low, width * (0.76 if beside else 1) - 0.045 * lines - 0.01, tall * high])
-        axes.set_title(panel["title"], fontsize=8, loc="left")
+        axes.set_title(panel["title"], fontsize=9, loc="left")
         empty += draw_lines(axes, panel, server, int(hours)) if lines else draw_stat(axes, panel, server)
-    figure.savefig(picture, dpi=110)
-    print(f"{picture}: {len(panels)} panels, {empty} queries without data")
+    figure.savefig(picture, dpi=DPI)
+    # A quarter of the bytes, and the same to the eye.
+    Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)
+    drawn = [p for p in panels if p["type"] != "row"]
+    if directory:
+        pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+        for panel in drawn:
+            place = panel["gridPos"]
+            wide, tall = figure.get_size_inches() / (24, height)
+            box = Bbox.from_bounds(place["x"] * wide, (height - place["y"] - place["h"]) * tall, place["w"] * wide, place["h"] * tall)
+            figure.savefig(pathlib.Path(directory) / f"{panel['id']}.png", dpi=DPI, bbox_inches=box)
+    print(f"{picture}: {len(drawn)} panels, {empty} queries without data")
+    return empty > 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

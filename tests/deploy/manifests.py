@@ -4,8 +4,8 @@
     manifests.py [directory]      default: docker/ of this checkout
 
 Kubernetes' own kinds by kubernetes-validate (the schemas of its releases, strict), Velero's and the Prometheus operator's by
-models made of their definitions, compose by compose-spec. No package carries CloudNativePG's definitions: its kinds are held
-against the fields below, which are those of its API that are used here.
+models made of their definitions, compose by compose-spec. CloudNativePG's kinds are held against declarations that a tool has made of its
+definitions: fields, which of them are required, types and choices. scripts/setup.sh brings all of them.
 """
 import importlib
 import pathlib
@@ -17,23 +17,7 @@ import kubernetes_validate
 import yaml
 
 KUBERNETES = ["1.30", "1.37"]
-TEXT, NUMBER, BOOL = str, int, bool
-CLOUDNATIVEPG = {
-    "Cluster": {
-        "instances": NUMBER, "imageName": TEXT, "postgresUID": NUMBER, "postgresGID": NUMBER,
-        "primaryUpdateStrategy": {"unsupervised", "supervised"}, "primaryUpdateMethod": {"switchover", "restart"},
-        "bootstrap": {"initdb": {"database": TEXT, "owner": TEXT, "encoding": TEXT, "dataChecksums": BOOL, "postInitApplicationSQL": [TEXT]}},
-        "postgresql": {"shared_preload_libraries": [TEXT], "parameters": None},
-        "storage": {"size": TEXT, "storageClass": TEXT}, "walStorage": {"size": TEXT, "storageClass": TEXT},
-        "resources": {"requests": None, "limits": None},
-        "monitoring": {"customQueriesConfigMap": [{"name": TEXT, "key": TEXT}]},
-        "backup": {"volumeSnapshot": {"className": TEXT}},
-    },
-    "ScheduledBackup": {
-        "schedule": TEXT, "backupOwnerReference": {"none", "self", "cluster"},
-        "method": {"barmanObjectStore", "volumeSnapshot", "plugin"}, "cluster": {"name": TEXT},
-    },
-}
+DEFINITIONS = pathlib.Path(__file__).parents[2] / "target/tools/cloudnative-pg/definitions.d.ts"
 problems = []
 
 
@@ -41,25 +25,64 @@ def problem(where, what):
     problems.append(f"{where}: {what}")
 
 
-def held_against(where, value, fields):
-    if fields is None:
-        if not all(isinstance(v, str) for v in value.values()):
-            problem(where, "a value is no text")
-    elif isinstance(fields, type):
-        if type(value) is not fields:
-            problem(where, f"{value!r} is no {fields.__name__}")
-    elif isinstance(fields, set):
-        if value not in fields:
-            problem(where, f"{value!r} is none of {sorted(fields)}")
-    elif isinstance(fields, list):
-        for number, item in enumerate(value):
-            held_against(f"{where}[{number}]", item, fields[0])
+class Declarations:
+    """Interfaces, enumerations and classes of TypeScript, as a generator writes them: the name of a field is in the comment before it."""
+
+    FIELD = re.compile(r"@schema \w+#(\S+)\s*\*/\s*readonly \w+(\??): (\{[^}]*\}|[^;{]+);")
+    TYPES = {"string": str, "number": (int, float), "boolean": bool}
+
+    def __init__(self, text):
+        self.types = {name: (kind, body) for kind, name, body in re.findall(r"^export (interface|declare enum|declare class) (\w+)[^{]*\{(.*?)^\}", text, re.M | re.S)}
+
+    def check(self, where, value, declared):
+        declared = declared.strip()
+        if declared.endswith("[]"):
+            if not isinstance(value, list):
+                return problem(where, f"{value!r} is no list")
+            for number, item in enumerate(value):
+                self.check(f"{where}[{number}]", item, declared[:-2])
+        elif declared.startswith("{"):
+            if not isinstance(value, dict):
+                return problem(where, f"{value!r} is no object")
+            for name, item in value.items():
+                self.check(f"{where}.{name}", item, re.search(r"\]: (\w+)", declared)[1])
+        elif declared in self.TYPES:
+            if not isinstance(value, self.TYPES[declared]) or isinstance(value, bool) and declared != "boolean":
+                problem(where, f"{value!r} is no {declared}")
+        elif declared != "any":
+            self.check_named(where, value, declared)
+
+    def check_named(self, where, value, name):
+        kind, body = self.types[name]
+        if kind == "declare enum":
+            choices = re.findall(r'= "(.*?)"', body)
+            if value not in choices:
+                problem(where, f"{value!r} is none of {choices}")
+        elif kind == "declare class":
+            # A number or a text.
+            if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+                problem(where, f"{value!r} is neither number nor text")
+        elif not isinstance(value, dict):
+            problem(where, f"{value!r} is no object")
+        else:
+            fields = {field: (optional, declared) for field, optional, declared in self.FIELD.findall(body)}
+            for field, (optional, _) in fields.items():
+                if not optional and field not in value:
+                    problem(where, f"there is no {field}")
+            for field, item in value.items():
+                if field in fields:
+                    self.check(f"{where}.{field}", item, fields[field][1])
+                else:
+                    problem(where, f"unknown field {field}")
+
+
+def check_cloudnative_pg(document, where):
+    if set(document) != {"apiVersion", "kind", "metadata", "spec"}:
+        problem(where, f"has {sorted(document)}")
+    if DEFINITIONS.exists():
+        Declarations(DEFINITIONS.read_text()).check_named(where, document["spec"], document["kind"] + "Spec")
     else:
-        for name, item in value.items():
-            if name in fields:
-                held_against(f"{where}.{name}", item, fields[name])
-            else:
-                problem(where, f"unknown field {name}")
+        print(f"{where}: not checked, the definitions are not there")
 
 
 def lost(given, kept, where):
@@ -88,7 +111,7 @@ def modelled(module, document, where):
 def check_document(document, where):
     group = document["apiVersion"]
     if group == "postgresql.cnpg.io/v1":
-        held_against(where, document["spec"], CLOUDNATIVEPG[document["kind"]])
+        check_cloudnative_pg(document, where)
     elif group == "velero.io/v1":
         modelled("cloudcoil.models.velero.v1", document, where)
     elif group == "monitoring.coreos.com/v1":

@@ -222,11 +222,25 @@ impl Prometheus {
 
     /// Names of alerts that are pending or firing.
     pub fn alerts(&self) -> BTreeSet<String> {
+        self.alerts_in(&["pending", "firing"])
+    }
+
+    /// Names of alerts that are firing.
+    pub fn firing(&self) -> BTreeSet<String> {
+        self.alerts_in(&["firing"])
+    }
+
+    fn alerts_in(&self, states: &[&str]) -> BTreeSet<String> {
         let data = self.api("/api/v1/alerts");
         data["alerts"]
             .as_array()
             .expect("alerts")
             .iter()
+            .filter(|alert| {
+                alert["state"]
+                    .as_str()
+                    .is_some_and(|is| states.contains(&is))
+            })
             .map(|alert| {
                 alert["labels"]["alertname"]
                     .as_str()

@@ -33,6 +33,24 @@ impl Server {
         self.bin.join(name)
     }
 
+    /// What has to be copied for this server to run elsewhere, as servers find their files from where their programs lie. Nothing
+    /// when it is spread over the system, as Debian's is.
+    pub fn tree(&self) -> Option<PathBuf> {
+        let prefix = self.bin.parent()?;
+        if prefix.starts_with("/usr") {
+            return None;
+        }
+        // A wheel has libraries beside the package.
+        let above = prefix.parent()?.parent()?;
+        let libraries = std::fs::read_dir(above).ok()?.flatten().any(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "libs")
+        });
+        Some(if libraries { above } else { prefix }.to_owned())
+    }
+
     /// A command that runs as the server's user, from a directory that this user can enter.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = match &self.user {
