@@ -19,10 +19,10 @@ use deploy::exposed::{families, labels, names, sample};
 use deploy::programs::{
     Prometheus, Running, directory, docker, free_port, get, output, program, read,
 };
-use support::exposition::Exposition;
 use deploy::scraping::{
     configuration, exporter, initialised, reaching, script, wait_for_alert, wait_for_metrics,
 };
+use support::exposition::Exposition;
 use support::{Cluster, Database, Options, Sql, wait_until};
 
 /// A server that counts.
