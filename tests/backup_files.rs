@@ -462,7 +462,8 @@ fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     let database = large();
     let mut sql = database.connect();
     let (name, small) = (name(), name());
-    sql.run("VACUUM; CHECKPOINT");
+    sql.run("VACUUM");
+    sql.run("CHECKPOINT");
     let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
     let limit = |size: &str| {
         run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
