@@ -242,7 +242,10 @@ fn alerts_of_the_worker_and_of_seals() {
     said(&watched.runbook("MemorySealFailed"), "\nevents,");
     watched.ends("MemorySealFailed");
 
-    sql.run("SELECT * FROM memory_audit_seal(); SELECT memory_update('ferry', importance => 0.9)");
+    // Rows of transactions that have ended, one of them with a seal.
+    sql.run("SELECT memory_update('ferry', importance => 0.8)");
+    sql.run("SELECT * FROM memory_audit_seal()");
+    sql.run("SELECT memory_update('ferry', importance => 0.9)");
     watched.fires("MemorySealStale", || {});
     said(&watched.runbook("MemorySealStale"), "intact");
     sql.run("SELECT * FROM memory_audit_seal()");
