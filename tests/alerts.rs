@@ -232,13 +232,18 @@ fn alerts_of_the_worker_and_of_seals() {
         &cluster,
         &format!("SET memory_ext.audit_key_file = '{key}'"),
     );
-    watched.fires("MemorySealFailed", || {
-        refused(&mut sql, "SELECT * FROM memory_audit_seal()");
-    });
+    // Of the worker: a caller sees his own failures.
+    sql.run("SELECT memory_update('ferry', importance => 0.7)");
+    set(&cluster, "SET memory_ext.seal_interval = '1s'");
+    set(&cluster, "SET memory_ext.naptime = '1s'");
+    watched.fires("MemorySealFailed", || {});
     let told = watched.runbook("MemorySealFailed");
     said(&told, &format!("memory_ext.audit_key_file,{key}"));
     said(&told, "ERROR");
+    set(&cluster, "SET memory_ext.naptime = '1h'");
+    set(&cluster, "RESET memory_ext.seal_interval");
     set(&cluster, "RESET memory_ext.audit_key_file");
+    sql.run("SELECT memory_update('ferry', importance => 0.75)");
     said(&watched.runbook("MemorySealFailed"), "\nevents,");
     watched.ends("MemorySealFailed");
 

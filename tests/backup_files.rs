@@ -457,6 +457,12 @@ fn a_full_disk_is_said_to_be_full_and_nothing_is_left() {
 }
 
 /// As where a quota or a file system ends: this needs no mount.
+/// As the server's user: only he, and who may everything, limits his processes.
+fn limit_files(process: i32, size: &str) {
+    let mut prlimit = vault().server.command("prlimit");
+    run(prlimit.args([format!("--pid={process}"), format!("--fsize={size}:")]));
+}
+
 #[test]
 fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     let database = large();
@@ -465,9 +471,7 @@ fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     sql.run("VACUUM");
     sql.run("CHECKPOINT");
     let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
-    let limit = |size: &str| {
-        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
-    };
+    let limit = |size: &str| limit_files(process, size);
     limit("200000");
     let refusal = sql.refused(&format!("SELECT memory_backup('{name}')"), &[]);
     limit("unlimited");
@@ -479,9 +483,7 @@ fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
     backup(&mut other, &small, "");
     let old = fs::read(file(&small)).expect("a backup");
     let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
-    let limit = |size: &str| {
-        run(Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={size}:")]));
-    };
+    let limit = |size: &str| limit_files(process, size);
     limit("100");
     let refusal = other.refused(
         &format!("SELECT memory_backup_rotate('{small}', new_passphrase => 'new')"),
