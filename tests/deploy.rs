@@ -247,7 +247,7 @@ fn the_dashboard_can_be_drawn() {
     assert!(good && said.contains(" 0 queries without data"), "{said}");
 
     // Colours of each picture; the name of a panel alone has some shades of grey.
-    let count = "import sys, pathlib; from PIL import Image\nfor p in sorted(pathlib.Path(sys.argv[1]).glob('*.png')):\n    i = Image.open(p).convert('HSV'); n = sum(1 for h, s, v in i.getdata() if s > 60)\n    print(p.stem, *i.size, n)";
+    let count = "import sys, pathlib; from PIL import Image\nfor p in sorted(pathlib.Path(sys.argv[1]).glob('*.png')):\n    i = Image.open(p)\n    print(p.stem, *i.size, sum(i.convert('RGB').convert('HSV').getchannel('S').histogram()[61:]))";
     let (good, drawn) = output(
         Command::new("python3")
             .args(["-c", count])
