@@ -178,11 +178,11 @@ fn queries_name_only_metrics_and_labels_that_there_are() {
     assert_eq!(
         unused,
         [
+            "memory_ext_counters_shared",
             "memory_ext_start_time_seconds",
             "memory_maintenance_last_run_timestamp_seconds",
             "memory_operation_duration_seconds_count",
             "memory_operation_duration_seconds_sum",
-            "memory_recall_checks_total",
             "memory_recall_timestamp_seconds",
             "memory_store_migration",
         ]
@@ -247,7 +247,7 @@ fn the_dashboard_can_be_drawn() {
     assert!(good && said.contains(" 0 queries without data"), "{said}");
 
     // Colours of each picture; the name of a panel alone has some shades of grey.
-    let count = "import sys, pathlib; from PIL import Image\nfor p in sorted(pathlib.Path(sys.argv[1]).glob('*.png')):\n    i = Image.open(p).convert('HSV'); n = sum(i.getchannel('S').histogram()[61:])\n    print(p.stem, *i.size, n)";
+    let count = "import sys, pathlib; from PIL import Image\nfor p in sorted(pathlib.Path(sys.argv[1]).glob('*.png')):\n    i = Image.open(p)\n    print(p.stem, *i.size, sum(i.convert('RGB').convert('HSV').getchannel('S').histogram()[61:]))";
     let (good, drawn) = output(
         Command::new("python3")
             .args(["-c", count])

@@ -93,6 +93,8 @@ def main(hours=6):
                     put(series, [start - 300] * steps)
                 elif name == "memory_expired_backlog":
                     put(series, [8 + 90 * max(0, i / steps - 0.85) * steps if stopped(i) else 8 for i in range(steps)])
+                elif name == "memory_embedding_backlog":
+                    put(series, [max(0, round(40 * math.sin(i / 90))) for i in range(steps)])
                 elif name == "memory_recall_ratio":
                     put(series, [0.985 + 0.008 * math.sin(i // 240) for i in range(steps)])
                 elif name in ("memory_rows", "memory_table_bytes", "memory_index_bytes"):
