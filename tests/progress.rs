@@ -228,8 +228,9 @@ fn calls_that_are_cancelled_or_ended_give_their_place_back() {
             assert_under_way(&found);
             other.run(&format!("SELECT {end}({importer_pid})"));
             let error = import.join().expect("joined");
-            let code = error.code().map(|code| code.code());
-            assert_eq!(code, Some(sqlstate), "{error:?}\n{}", preloaded().log());
+            // The connection of a session that is ended may be gone before the client has read why.
+            let code = error.code().map_or("57P01", |code| code.code());
+            assert_eq!(code, sqlstate, "{error:?}\n{}", preloaded().log());
         });
         wait_until("the place is free", SOON, || running(&mut other).is_empty());
     }
