@@ -197,7 +197,7 @@ fn the_statements_beside_the_commands_of_aegis_memory_do_their_work() {
             one if one.ends_with("/health") => {
                 assert!(objects(&said)[0]["status"] == "healthy", "{said}");
             }
-            one if one.ends_with("/ready") => assert_eq!(said, "check_name,issues\n"),
+            one if one.ends_with("/ready") => assert_eq!(said, "memory_ready\nt\n"),
             "ls migrations/" => assert!(said.contains("1.1.0,2.0.0,1.1.0--2.0.0\n"), "{said}"),
             "alembic upgrade head" => assert_eq!(said, "ALTER EXTENSION\n"),
             _ => assert!(
