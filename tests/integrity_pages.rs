@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 
 use postgres::Client;
+use support::catalog::offers;
 use support::integrity::{assert_healthy, finding, sampled, wrong};
 use support::{Cluster, Options, Sql, run};
 
@@ -25,10 +26,7 @@ fn cluster(checksums: bool) -> Cluster {
 
 /// Not every server comes with contrib.
 fn amcheck_is_there(cluster: &Cluster) -> bool {
-    let there: bool = cluster.database().connect().one(
-        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
-        &[],
-    );
+    let there = offers(&mut cluster.database().connect(), "amcheck");
     if !there {
         eprintln!("skipped: this server has no amcheck");
     }

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use postgres::Client;
 use serde_json::Value;
-use support::catalog::{assert_same, members, owned_relations, store_objects};
+use support::catalog::{assert_same, members, offers, owned_relations, store_objects};
 use support::release::{
     ALL_PATHS, NEW, OLD, SEARCHES, attach_things_of_my_own, fill, looked_up, old_database, update,
     use_functions_of_1_0, versions,
@@ -213,11 +213,7 @@ fn check_indexes(superuser: &mut Client) {
         superuser.column::<String>("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive)", &[]),
         [""; 0]
     );
-    let amcheck: bool = superuser.one(
-        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
-        &[],
-    );
-    if !amcheck {
+    if !offers(superuser, "amcheck") {
         return;
     }
     superuser.run("CREATE EXTENSION amcheck");

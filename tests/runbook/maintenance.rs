@@ -11,7 +11,7 @@ use super::backup::run_crontab;
 use super::desk::{Desk, objects, records};
 use super::section::{Section, sections};
 use super::store::{assert_alive, assert_indexed, cluster, filled};
-use crate::support::catalog::files;
+use crate::support::catalog::{files, offers};
 use crate::support::{Database, Sql, wait_until};
 
 sections!("maintenance.md" {
@@ -457,10 +457,7 @@ fn data_loss(mut section: Section) {
     );
     assert!(report.contains(&desk.database), "{report}");
     let assess = section.take("bash");
-    if agent.one::<bool>(
-        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')",
-        &[],
-    ) {
+    if offers(&mut agent, "amcheck") {
         let outcome = desk.bash(&assess);
         assert_eq!(
             outcome.code,

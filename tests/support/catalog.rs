@@ -7,6 +7,14 @@ use postgres::Client;
 use super::database::{Database, Sql};
 use super::server::run;
 
+/// Whether the server comes with an extension: not every one has contrib.
+pub fn offers(sql: &mut Client, extension: &str) -> bool {
+    sql.one(
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = $1)",
+        &[&extension],
+    )
+}
+
 /// The extension and everything that it owns: a line each, with its definition, owner, rights and comment.
 pub fn members(sql: &mut Client) -> Vec<String> {
     described(
