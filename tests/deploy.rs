@@ -178,11 +178,11 @@ fn queries_name_only_metrics_and_labels_that_there_are() {
     assert_eq!(
         unused,
         [
-            "memory_ext_counters_shared",
             "memory_ext_start_time_seconds",
             "memory_maintenance_last_run_timestamp_seconds",
             "memory_operation_duration_seconds_count",
             "memory_operation_duration_seconds_sum",
+            "memory_recall_checks_total",
             "memory_recall_timestamp_seconds",
             "memory_store_migration",
         ]
