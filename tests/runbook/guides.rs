@@ -218,7 +218,7 @@ fn the_statements_beside_the_commands_of_memory_stages_do_their_work() {
     let mut sql = database.connect();
     desk.bash(
         "mkdir -p \"$(dirname \"$KEY_FILE\")\"; (umask 077; openssl rand -hex 32 > \"$KEY_FILE\")
-         psql -d postgres -c \"ALTER SYSTEM SET memory_ext.backup_key_file = '$KEY_FILE'\" -c \"ALTER SYSTEM SET memory_ext.backup_directory = '$BACKUP_DIR'\"",
+         psql -d postgres -c \"LOAD 'memory_ext'\" -c \"ALTER SYSTEM SET memory_ext.backup_key_file = '$KEY_FILE'\" -c \"ALTER SYSTEM SET memory_ext.backup_directory = '$BACKUP_DIR'\"",
     )
     .good();
     cluster.stop("fast");
