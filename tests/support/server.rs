@@ -72,6 +72,8 @@ impl Server {
             "PGSERVICE",
             "PGPASSFILE",
             "PSQLRC",
+            // A server that inherits it puts a Rust backtrace into every DETAIL.
+            "RUST_BACKTRACE",
         ] {
             command.env_remove(name);
         }
