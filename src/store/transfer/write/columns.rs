@@ -66,21 +66,18 @@ pub fn rows(names: &[&str]) -> String {
     )
 }
 
-/// The project and the items; `renewed` are the ids of those that make a new version.
+/// The project and the items; `renewed` are the ids of those that make a new version. A column that no item has travels as an
+/// empty array: `unnest` fills it up with NULLs, and most files have few columns.
 pub fn args<'i>(
     call: &Call,
     items: impl Iterator<Item = &'i Item> + Clone,
     renewed: &HashSet<String>,
 ) -> Vec<Arg> {
     let texts = |of: &dyn Fn(&'i Item) -> Option<&'i str>| -> Arg {
-        items.clone().map(of).collect::<Vec<Option<&str>>>().into()
+        unless_absent(items.clone().map(of)).into()
     };
     let hashes = |of: &dyn Fn(&Item) -> Option<[u8; 32]>| -> Arg {
-        items
-            .clone()
-            .map(|item| of(item).map(|hash| hash.to_vec()))
-            .collect::<Vec<_>>()
-            .into()
+        unless_absent(items.clone().map(|item| of(item).map(|hash| hash.to_vec()))).into()
     };
     let flags =
         |of: &dyn Fn(&Item) -> bool| -> Arg { items.clone().map(of).collect::<Vec<bool>>().into() };
@@ -91,13 +88,13 @@ pub fn args<'i>(
             let texts = of(item);
             (!texts.is_empty()).then(|| serde_json::json!(texts).to_string())
         };
-        let texts: Vec<Option<String>> = items.clone().map(listed).collect();
-        texts.into()
+        unless_absent(items.clone().map(listed)).into()
     };
-    let embeddings: Vec<Option<Vector>> = items
-        .clone()
-        .map(|item| item.record.embedding.clone().map(Vector))
-        .collect();
+    let embeddings = unless_absent(
+        items
+            .clone()
+            .map(|item| item.record.embedding.clone().map(Vector)),
+    );
     vec![
         call.project().into(),
         texts(&|item| Some(&item.record.id)),
@@ -142,4 +139,13 @@ pub fn args<'i>(
         flags(&|item| item.record.votes.is_some()),
         flags(&|item| renewed.contains(item.id())),
     ]
+}
+
+/// All values, or none if each is absent.
+fn unless_absent<T>(values: impl Iterator<Item = Option<T>>) -> Vec<Option<T>> {
+    let values: Vec<Option<T>> = values.collect();
+    match values.iter().any(Option::is_some) {
+        true => values,
+        false => Vec::new(),
+    }
 }
