@@ -100,6 +100,20 @@ fn bk_15_a_restore_that_fails_leaves_the_database_identical() {
         assert_eq!(dump(&database), before, "{table}");
         sql.run(&format!("DROP TRIGGER refuse ON {table}"));
     }
+    // With a code of its own it quotes as much.
+    sql.run(
+        "CREATE FUNCTION refuse_too() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no % here', NEW USING ERRCODE = 'MY001'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON memories FOR EACH ROW EXECUTE FUNCTION refuse_too()",
+    );
+    sql.refused(
+        &format!("SELECT memory_restore('{name}'{CONFIRMED}, clean => true)"),
+        &[],
+    )
+    .is("P0001")
+    .says("a trigger of the table refused a row")
+    .keeps("words of")
+    .keeps(SECRET);
+    sql.run("DROP TRIGGER refuse ON memories");
     sql.run("ALTER TABLE memories ADD CONSTRAINT short CHECK (length(content) < 5) NOT VALID");
     let before = dump(&database);
     let refusal: Refusal = sql.refused(&format!("SELECT memory_restore('{name}'{CONFIRMED})"), &[]);

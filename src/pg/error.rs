@@ -4,6 +4,8 @@
 //! whole sentences.
 
 use std::cell::Cell;
+use std::ffi::c_int;
+use std::fmt::Write;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -168,12 +170,34 @@ pub fn last_code() -> PgSqlErrorCode {
     LAST.get()
 }
 
-/// The five characters of an error code (utils/elog.h: six bits each, the first in the lowest).
-pub fn sqlstate(code: PgSqlErrorCode) -> String {
-    let code = code as u32;
-    (0..5)
-        .map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0'))
-        .collect()
+/// An error's code as PostgreSQL has it: five characters of six bits each, the first in the lowest (utils/elog.h). Users make up
+/// their own, which no `PgSqlErrorCode` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlState(pub c_int);
+
+impl SqlState {
+    /// The code that pgrx carries in its place.
+    pub fn carried(self) -> PgSqlErrorCode {
+        PgSqlErrorCode::from(self.0)
+    }
+
+    pub fn is_carried(self) -> bool {
+        SqlState::from(self.carried()) == self
+    }
+}
+
+impl From<PgSqlErrorCode> for SqlState {
+    fn from(code: PgSqlErrorCode) -> Self {
+        SqlState(code as c_int)
+    }
+}
+
+impl std::fmt::Display for SqlState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (0..5).try_for_each(|place| {
+            f.write_char(char::from(((self.0 >> (6 * place)) & 0x3f) as u8 + b'0'))
+        })
+    }
 }
 
 impl std::fmt::Display for Error {

@@ -13,8 +13,9 @@ use memory_core::counters::Distribution;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 
-use super::error::{self, SqlResult};
+use super::error::{self, SqlResult, SqlState};
 pub use super::operation::Operation;
+use super::passed_on;
 use super::shmem::{self, Database, ERROR_CLASSES};
 use super::system;
 
@@ -36,7 +37,7 @@ pub fn measured<T>(operation: Operation, work: impl FnOnce() -> SqlResult<T>) ->
     let ended = watched(operation, work);
     let failure = match &ended {
         Ok(Ok(_)) => None,
-        Ok(Err(_)) => Some(error::last_code()),
+        Ok(Err(_)) => Some(error::last_code().into()),
         Err(payload) => Some(code_of(payload.as_ref())),
     };
     counters.note(operation, started.elapsed(), failure);
@@ -53,7 +54,7 @@ fn watched<T>(operation: Operation, work: impl FnOnce() -> T) -> Ended<T> {
     ended
 }
 
-fn code_of(payload: &(dyn Any + Send)) -> PgSqlErrorCode {
+fn code_of(payload: &(dyn Any + Send)) -> SqlState {
     let report = match payload.downcast_ref::<CaughtError>() {
         Some(
             CaughtError::PostgresError(report)
@@ -65,19 +66,19 @@ fn code_of(payload: &(dyn Any + Send)) -> PgSqlErrorCode {
         None => payload.downcast_ref::<ErrorReportWithLevel>(),
     };
     match report {
-        Some(report) => report.sql_error_code(),
-        None if payload.is::<ErrorReport>() => error::last_code(),
-        None => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        Some(report) => passed_on::sqlstate(report),
+        None if payload.is::<ErrorReport>() => error::last_code().into(),
+        None => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR.into(),
     }
 }
 
 impl Database {
-    fn note(&self, operation: Operation, duration: Duration, failure: Option<PgSqlErrorCode>) {
+    fn note(&self, operation: Operation, duration: Duration, failure: Option<SqlState>) {
         let calls = &self.operations[operation.place()];
         calls.ends.count(failure.is_none());
         calls.durations.observe(duration);
-        if let Some(code) = failure {
-            let state = error::sqlstate(code);
+        if let Some(state) = failure {
+            let state = state.to_string();
             let class = ERROR_CLASSES
                 .iter()
                 .position(|class| state.starts_with(class));
@@ -100,7 +101,7 @@ struct StreamedCall {
 }
 
 impl StreamedCall {
-    fn end(self, failure: Option<PgSqlErrorCode>) {
+    fn end(self, failure: Option<SqlState>) {
         self.counters.note(self.operation, self.busy, failure);
     }
 }
@@ -128,7 +129,7 @@ pub fn streamed<I: Iterator>(
             call: Some(call(started.elapsed())),
         }),
         Ok(Err(error)) => {
-            call(started.elapsed()).end(Some(error::last_code()));
+            call(started.elapsed()).end(Some(error::last_code().into()));
             Err(error)
         }
         Err(payload) => {

@@ -12,6 +12,7 @@ pub mod lockers;
 pub mod measure;
 pub mod operation;
 pub mod owner;
+pub mod passed_on;
 pub mod planner;
 pub mod progress;
 pub mod redact;

@@ -13,6 +13,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::json::Jsonb;
+use super::passed_on;
 use super::vector::Vector;
 
 /// Plans kept per backend and way of planning. Search with many combinations of filters makes many statements; beyond this
@@ -292,7 +293,7 @@ pub fn connect<R>(work: impl FnOnce(&Session) -> R) -> R {
     // SAFETY: SPI_connect raises an error or succeeds. When `work` panics (a PostgreSQL error on its way), the end of the
     // (sub)transaction cleans the connection up; otherwise SPI_finish follows below.
     unsafe { pg_sys::SPI_connect() };
-    let result = work(&Session(()));
+    let result = passed_on::noting(|| work(&Session(())));
     // SAFETY: the connection of this frame is the innermost one: `work` nests properly.
     unsafe { pg_sys::SPI_finish() };
     result

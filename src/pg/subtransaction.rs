@@ -5,7 +5,8 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use super::error::{self, Error, Result};
+use super::error::{Error, Result, SqlState};
+use super::passed_on;
 
 /// What a piece of work came to.
 pub enum Outcome<T> {
@@ -21,7 +22,7 @@ enum Ended<T> {
     Done(T),
     Refused(Error),
     Raised {
-        sqlstate: PgSqlErrorCode,
+        sqlstate: SqlState,
         message: String,
     },
     /// It is nobody's here to deal with.
@@ -34,17 +35,16 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
     attempt_unless(ends_the_call, work)
 }
 
-/// The same for work that may meet what is corrupt, which PostgreSQL may call an internal error, as an error of a user's own
-/// SQLSTATE is called here.
+/// The same for work that may meet what is corrupt, which PostgreSQL may call an internal error.
 pub fn attempt_any<T>(work: impl FnOnce() -> Result<T>) -> Outcome<T> {
     attempt_unless(
-        |code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR && ends_the_call(code),
+        |state| state != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR.into() && ends_the_call(state),
         work,
     )
 }
 
 fn attempt_unless<T>(
-    ends_the_call: impl Fn(PgSqlErrorCode) -> bool + std::panic::RefUnwindSafe,
+    ends_the_call: impl Fn(SqlState) -> bool + std::panic::RefUnwindSafe,
     work: impl FnOnce() -> Result<T>,
 ) -> Outcome<T> {
     // SAFETY: the way PL/pgSQL runs a block with an exception clause: the subtransaction is released or rolled back before
@@ -52,6 +52,7 @@ fn attempt_unless<T>(
     // memory context and resource owner are what they were.
     unsafe {
         let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        let callbacks = pg_sys::error_context_stack;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         let ended = PgTryBuilder::new(AssertUnwindSafe(|| match work() {
@@ -60,10 +61,10 @@ fn attempt_unless<T>(
         }))
         .catch_others(|error| match error {
             CaughtError::PostgresError(ref report) | CaughtError::ErrorReport(ref report)
-                if !ends_the_call(report.sql_error_code()) =>
+                if !ends_the_call(passed_on::sqlstate(report)) =>
             {
                 Ended::Raised {
-                    sqlstate: report.sql_error_code(),
+                    sqlstate: passed_on::sqlstate(report),
                     message: report.message().to_owned(),
                 }
             }
@@ -71,6 +72,9 @@ fn attempt_unless<T>(
         })
         .catch_rust_panic(Ended::Passed)
         .execute();
+        if !matches!(ended, Ended::Passed(_)) {
+            pg_sys::error_context_stack = callbacks;
+        }
         match ended {
             Ended::Done(_) => pg_sys::ReleaseCurrentSubTransaction(),
             Ended::Refused(_) | Ended::Raised { .. } | Ended::Passed(_) => {
@@ -82,11 +86,11 @@ fn attempt_unless<T>(
         match ended {
             Ended::Done(result) => Outcome::Done(result),
             Ended::Refused(error) => Outcome::Failed {
-                sqlstate: error::sqlstate(error.code()),
+                sqlstate: SqlState::from(error.code()).to_string(),
                 message: error.to_string(),
             },
             Ended::Raised { sqlstate, message } => Outcome::Failed {
-                sqlstate: error::sqlstate(sqlstate),
+                sqlstate: sqlstate.to_string(),
                 message,
             },
             Ended::Passed(error) => error.rethrow(),
@@ -94,14 +98,15 @@ fn attempt_unless<T>(
     }
 }
 
-fn ends_the_call(code: PgSqlErrorCode) -> bool {
-    matches!(
-        code,
-        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
-            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
-            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
-            | PgSqlErrorCode::ERRCODE_DATABASE_DROPPED
-            | PgSqlErrorCode::ERRCODE_INTERNAL_ERROR
-            | PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY
-    )
+fn ends_the_call(state: SqlState) -> bool {
+    state.is_carried()
+        && matches!(
+            state.carried(),
+            PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+                | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+                | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+                | PgSqlErrorCode::ERRCODE_DATABASE_DROPPED
+                | PgSqlErrorCode::ERRCODE_INTERNAL_ERROR
+                | PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY
+        )
 }
