@@ -503,6 +503,72 @@ fn whoever_waits_or_removes_is_seen() {
 }
 
 #[test]
+fn whoever_compares_merges_or_cleans_up_is_seen() {
+    let database = filled(1);
+    let (mut holder, mut other) = (database.connect(), database.connect());
+    holder.run(
+        "SELECT memory_add(w || ' walrus plays chess at noon' || e, memory_type => 'strategy') FROM unnest('{one,two,three}'::text[]) w, unnest('{\"\",!}'::text[]) e;
+         SELECT memory_vote(id, 'helpful', 'agent' || i) FROM memories, generate_series(1, 3) i WHERE memory_type = 'strategy'",
+    );
+    // Reading waits.
+    for (call, operation, phase, table) in [
+        (
+            "SELECT * FROM memory_duplicates()",
+            "duplicates",
+            "comparing",
+            "memories",
+        ),
+        (
+            "SELECT * FROM memory_cleanup_orphans(dry_run => false)",
+            "cleanup_orphans",
+            "removing",
+            "vote_history",
+        ),
+    ] {
+        holder.run(&format!("BEGIN; LOCK {table} IN ACCESS EXCLUSIVE MODE"));
+        let mut worker = database.connect();
+        std::thread::scope(|scope| {
+            let work = scope.spawn(move || worker.run(call));
+            let found = wait_for(&mut other, operation, phase, 0);
+            assert_eq!(found.total, None, "{found:?}");
+            holder.run("COMMIT");
+            work.join().expect("joined");
+        });
+        assert_eq!(running(&mut other), [], "{call}");
+    }
+    // Writing waits after the first two.
+    make_wait(
+        &mut holder,
+        "UPDATE ON memories",
+        "WHEN (NEW.content !~ '^one' AND OLD.is_deprecated = NEW.is_deprecated)",
+    );
+    for (call, operation, total) in [
+        (
+            "SELECT * FROM memory_curate(dry_run => false, min_age => '0 days')",
+            "curate",
+            6,
+        ),
+        (
+            "SELECT * FROM memory_consolidate(dry_run => false)",
+            "consolidate",
+            3,
+        ),
+    ] {
+        holder.run("SELECT pg_advisory_lock(7)");
+        let mut worker = database.connect();
+        std::thread::scope(|scope| {
+            let work = scope.spawn(move || worker.run(call));
+            let found = wait_for(&mut other, operation, "writing", 0);
+            assert_eq!(found.total, Some(total), "{found:?}");
+            assert!(found.done < total, "{found:?}");
+            holder.run("SELECT pg_advisory_unlock(7)");
+            work.join().expect("joined");
+        });
+        assert_eq!(running(&mut other), [], "{call}");
+    }
+}
+
+#[test]
 fn without_preload_there_is_a_reason_and_long_calls_work() {
     let mut sql = support::store();
     sql.run("SELECT memory_add('memory ' || i) FROM generate_series(1, 5) i");
