@@ -550,15 +550,20 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
     sh("mkdir -- \"$1\"", &folder.join(kept[4]));
     let mut slow = database.connect();
     let mut sql = database.connect();
+    let mut holder = database.connect();
+    holder.run("BEGIN; LOCK vote_history IN ACCESS EXCLUSIVE MODE");
     std::thread::scope(|scope| {
         let process: i32 = slow.one("SELECT pg_backend_pid()", &[]);
         let call = scope.spawn(|| slow.query_one("SELECT memory_backup('at_once')", &[]));
-        wait_until(
-            "the other is being written",
-            Duration::from_secs(30),
-            || unfinished().iter().any(|name| name.starts_with(".at_once")),
-        );
+        // Stopped anywhere else it might hold what the others need.
+        wait_until("the other waits", Duration::from_secs(30), || {
+            sql.one(
+                "SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'",
+                &[&process],
+            )
+        });
         run(Command::new("kill").args(["-STOP", &process.to_string()]));
+        holder.run("COMMIT");
         let made = sql.query_one("SELECT memory_backup('whole')", &[]);
         let seen = unfinished();
         run(Command::new("kill").args(["-CONT", &process.to_string()]));
