@@ -7,18 +7,12 @@ use std::time::Duration;
 use postgres::Client;
 use serde_json::json;
 use support::integrity::{
-    CHECKS, assert_healthy, behind_the_back, checked, fill, finding, findings, sampled, wrong,
+    CHECKS, assert_healthy, behind_the_back, checked, fill, filled, finding, findings, sampled,
+    wrong,
 };
 use support::{
-    Cluster, Database, Options, Sql, ace, cluster, granted, release, role, store_hash, wait_until,
+    Cluster, Options, Sql, ace, cluster, granted, release, role, store_hash, wait_until,
 };
-
-/// A database with a store of every kind of memory.
-fn filled() -> Database<'static> {
-    let database = cluster().database();
-    fill(&mut database.connect());
-    database
-}
 
 #[test]
 fn mt_9_a_healthy_store_has_no_issues() {

@@ -3,7 +3,8 @@
 use postgres::Client;
 use serde_json::Value;
 
-use super::database::Sql;
+use super::database::{Database, Sql};
+use super::shared::cluster;
 
 /// Every check, in the order it is reported.
 pub const CHECKS: [&str; 30] = [
@@ -159,5 +160,60 @@ pub fn behind_the_back(columns: &[&str], statements: &str) -> String {
          SET LOCAL session_replication_role = origin;",
         generated(""),
         generated("s")
+    )
+}
+
+/// A database with a store of every kind of memory.
+pub fn filled() -> Database<'static> {
+    let database = cluster().database();
+    fill(&mut database.connect());
+    database
+}
+
+/// A store whose vectors point where numbers say, enough of them for every path of a search.
+pub fn in_space(rows: i32) -> Client {
+    let mut sql = cluster().database().connect();
+    sql.run("SELECT memory_init(embedder => 'external', dimensions => 8)");
+    sql.run(&format!(
+        "SELECT setseed(0.5); SET memory_ext.max_batch = 100000;
+         SELECT count(*) FROM memory_add_many((SELECT jsonb_agg(jsonb_build_object('content', 'row ' || i, 'embedding', (SELECT jsonb_agg(round((random() - 0.5)::numeric, 6)) FROM generate_series(1, 8) WHERE i > 0))) FROM generate_series(1, {rows}) i));
+         ANALYZE memories"
+    ));
+    sql
+}
+
+/// Every kind of leftover, and how many of it are found.
+pub fn leave_behind(sql: &mut Client) {
+    let statements = behind_the_back(
+        &[],
+        "INSERT INTO vote_history (memory_id, project_id, voter_agent_id, vote) VALUES ('ghost', 'default', 'a', 'helpful'), ('ghost', 'default', 'b', 'helpful');
+         INSERT INTO vote_changes (memory_id, project_id, voter_agent_id, vote) VALUES ('ghost', 'default', 'a', 'helpful');
+         INSERT INTO memory_usage (memory_id, project_id, access_count, last_accessed_at) VALUES ('ghost', 'default', 1, now())",
+    );
+    sql.run(&format!("BEGIN; {statements} COMMIT"));
+    sql.run(
+        "SELECT memory_add('gone long ago', id => 'gone'); SELECT memory_add('gone just now', id => 'just-gone'); SELECT memory_add('over', id => 'over', ttl => '1 hour')",
+    );
+    for change in [
+        "SELECT memory_update(i, 'changed ' || i) FROM unnest('{gone,just-gone,over}'::text[]) i",
+        "UPDATE memories SET expires_at = now() - interval '1 minute' WHERE id = 'over'",
+        "DELETE FROM memories WHERE id IN ('gone', 'just-gone', 'over')",
+        "UPDATE memory_history SET valid_from = valid_from - interval '40 days', valid_to = valid_to - interval '40 days' WHERE memory_id = 'gone'",
+        "INSERT INTO embedding_cache (model, content_hash, embedding) SELECT m, memory_content_hash('cached'), memory_embed('cached') FROM unnest('{hash-384,another,a third}'::text[]) m",
+        "INSERT INTO embedding_cache (model, content_hash, embedding) SELECT 'hash-384', memory_content_hash('a secret'), memory_embed('a secret')",
+        "INSERT INTO memory_grants (role, project_id, privilege) VALUES ('nobody-at-all', 'default', 'read'), ('postgres', 'default', 'read')",
+        "INSERT INTO memory_import_lines (line, role, brought_at) VALUES ('{}', 'nobody-at-all', now() - interval '31 days'), ('{}', 'nobody-at-all', now() - interval '29 days'), ('{}', 'postgres', now() - interval '31 days')",
+        "UPDATE memories SET superseded_by = 'ghost' WHERE id = 'old'",
+        "SELECT memory_kv_alias('town', 'city'); SELECT memory_kv_alias('street', 'address')",
+    ] {
+        sql.run(change);
+    }
+}
+
+/// How the vector index is defined.
+pub fn vector_index(sql: &mut Client) -> Option<String> {
+    sql.one(
+        "SELECT max(pg_get_indexdef(oid)) FROM pg_class WHERE relname = 'ix_memories_embedding_hnsw'",
+        &[],
     )
 }
