@@ -79,6 +79,11 @@ pub fn sqlstate(error: &ErrorReportWithLevel) -> SqlState {
     })
 }
 
+/// Puts nothing back: the context of the error that is on its way may quote what is secret.
+pub fn forget() {
+    LAST.set(None);
+}
+
 struct End(*mut pg_sys::ErrorContextCallback);
 
 impl Drop for End {

@@ -15,14 +15,20 @@ pub fn rows_of<T>(whose: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     PgTryBuilder::new(AssertUnwindSafe(|| passed_on::noting(work)))
         .catch_others(|error| match error {
             CaughtError::PostgresError(ref report) => {
-                match Class::of(passed_on::sqlstate(report)) {
+                let class = Class::of(passed_on::sqlstate(report));
+                // COPY's context has the row in it, whatever the error.
+                passed_on::forget();
+                match class {
                     Some(class) => {
                         Err(class.refusal(whose, report.sql_error_code(), report.message()))
                     }
                     None => error.rethrow(),
                 }
             }
-            error => error.rethrow(),
+            error => {
+                passed_on::forget();
+                error.rethrow()
+            }
         })
         .execute()
 }

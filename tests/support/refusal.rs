@@ -10,6 +10,7 @@ pub struct Refusal {
     pub message: String,
     pub detail: String,
     pub hint: String,
+    pub context: String,
 }
 
 impl Refusal {
@@ -23,6 +24,7 @@ impl Refusal {
             message: error.message().to_owned(),
             detail: error.detail().unwrap_or_default().to_owned(),
             hint: error.hint().unwrap_or_default().to_owned(),
+            context: error.where_().unwrap_or_default().to_owned(),
         }
     }
 
@@ -77,7 +79,7 @@ impl Refusal {
 
     /// No part of what is reported holds the secret.
     pub fn keeps(self, secret: &str) -> Self {
-        for part in [&self.message, &self.detail, &self.hint] {
+        for part in [&self.message, &self.detail, &self.hint, &self.context] {
             assert!(!part.contains(secret), "{self:?} tells {secret:?}");
         }
         self
