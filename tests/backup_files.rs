@@ -13,6 +13,7 @@ use serde_json::Value;
 use support::backup::{
     backup, database, file, folder, granted, name, put, restore, sh, traces, vault,
 };
+use support::ended::Running;
 use support::{Database, Sql, run, together, wait_until};
 
 /// A small store, and an admin of its project who is nobody else.
@@ -326,46 +327,29 @@ fn a_backup_that_is_cancelled_or_cut_off_leaves_nothing() {
     let mut sql = database.connect();
     let events = "SELECT count(*) FROM memory_events";
     let before: i64 = sql.one(events, &[]);
-    for (signal, sqlstate) in [
-        ("pg_cancel_backend", "57014"),
-        ("pg_terminate_backend", "57P01"),
+    for (signal, told) in [
+        ("pg_cancel_backend", "ERROR: 57014"),
+        ("pg_terminate_backend", "FATAL: 57P01"),
     ] {
         let name = name();
-        let error = std::thread::scope(|scope| {
-            let mut other = database.connect();
-            let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
-            let call = scope.spawn({
-                let name = &name;
-                move || {
-                    other
-                        .query_one("SELECT memory_backup($1)", &[name])
-                        .expect_err("it does not come to its end")
-                }
-            });
-            wait_until(
-                "the backup is being written",
-                Duration::from_secs(30),
-                || {
-                    let begun = traces(&name);
-                    let written = |file: &String| {
-                        fs::metadata(support::backup::file(file))
-                            .is_ok_and(|metadata| metadata.len() > 0)
-                    };
-                    begun.iter().any(written)
-                },
-            );
-            assert!(
-                traces(&name).iter().all(|file| file.starts_with('.')),
-                "no file has its name before it is whole"
-            );
-            sql.run(&format!("SELECT {signal}({process})"));
-            call.join().expect("the call ends")
-        });
-        assert_eq!(
-            error.code().map(|code| code.code()),
-            Some(sqlstate),
-            "{error:?}"
+        let backup = Running::start(&database, &format!("SELECT memory_backup('{name}')"));
+        wait_until(
+            "the backup is being written",
+            Duration::from_secs(30),
+            || {
+                let begun = traces(&name);
+                let written = |name: &String| {
+                    fs::metadata(file(name)).is_ok_and(|metadata| metadata.len() > 0)
+                };
+                begun.iter().any(written)
+            },
         );
+        assert!(
+            traces(&name).iter().all(|file| file.starts_with('.')),
+            "no file has its name before it is whole"
+        );
+        sql.run(&format!("SELECT {signal}({})", backup.pid));
+        assert_eq!(backup.refused(), told);
         wait_until("everything is gone", Duration::from_secs(10), || {
             traces(&name).is_empty()
         });

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 use support::backup::vault_with;
-use support::{Cluster, Database, Options, Sql, wait_until};
+use support::{Cluster, Database, Options, Sql, ended, wait_until};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -204,34 +204,27 @@ fn assert_under_way(found: &Running) {
 fn calls_that_are_cancelled_or_ended_give_their_place_back() {
     let database = filled(30);
     let (mut holder, mut other) = (database.connect(), database.connect());
-    let lines: Vec<String> = holder.column("SELECT memory_export(include_embeddings => true)", &[]);
-    holder.run("SELECT memory_forget(before => 'infinity', reason => 'test')");
+    holder.run(
+        "CREATE TABLE exported AS SELECT memory_export(include_embeddings => true) AS line;
+         SELECT memory_forget(before => 'infinity', reason => 'test')",
+    );
     make_writes_wait(&mut holder, "INSERT");
     holder.run("SELECT pg_advisory_lock(7)");
 
-    for (end, sqlstate) in [
-        ("pg_cancel_backend", "57014"),
-        ("pg_terminate_backend", "57P01"),
+    for (end, told) in [
+        ("pg_cancel_backend", "ERROR: 57014"),
+        ("pg_terminate_backend", "FATAL: 57P01"),
     ] {
-        let mut importer = database.connect();
-        let importer_pid = pid(&mut importer);
-        let lines = &lines;
-        std::thread::scope(|scope| {
-            let import = scope.spawn(move || {
-                importer
-                    .query("SELECT memory_import($1)", &[lines])
-                    .expect_err("it is ended")
-            });
-            let found = wait_for(&mut other, "import", "writing", 1);
-            assert_eq!(found.pid, importer_pid);
-            assert_eq!(found.total, Some(31), "with the header");
-            assert_under_way(&found);
-            other.run(&format!("SELECT {end}({importer_pid})"));
-            let error = import.join().expect("joined");
-            // The connection of a session that is ended may be gone before the client has read why.
-            let code = error.code().map_or("57P01", |code| code.code());
-            assert_eq!(code, sqlstate, "{error:?}\n{}", preloaded().log());
-        });
+        let import = ended::Running::start(
+            &database,
+            "SELECT memory_import(ARRAY(SELECT line FROM exported))",
+        );
+        let found = wait_for(&mut other, "import", "writing", 1);
+        assert_eq!(found.pid, import.pid);
+        assert_eq!(found.total, Some(31), "with the header");
+        assert_under_way(&found);
+        other.run(&format!("SELECT {end}({})", import.pid));
+        assert_eq!(import.refused(), told);
         wait_until("the place is free", SOON, || running(&mut other).is_empty());
     }
 }

@@ -16,6 +16,7 @@ pub mod cases;
 pub mod catalog;
 mod cluster;
 mod database;
+pub mod ended;
 pub mod exposition;
 pub mod integrity;
 pub mod markdown;
