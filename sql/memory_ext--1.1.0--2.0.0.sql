@@ -576,7 +576,8 @@ call may have several rows. One''s own calls, those of all roles for members of 
 pg_stat_progress_create_index tells. Needs the library in shared_preload_libraries. Errors: 55000.';
 
 COMMENT ON FUNCTION memory_ready() IS
-'Whether the store can be used: it is there, of a version that the library serves, with all its tables and a valid vector index.
+'Whether the store can be used: it is there, of a version that the library serves, with all its tables. Without a valid
+vector index it is slow, but serves.
 
 Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot, as
 where memory_models or memory_migrations is locked and the session has not read them yet.';

@@ -303,6 +303,30 @@ fn pr_8_a_passphrase_shows_nowhere() {
         }
         shown(&call);
     }
+    // As literals in a function, whose statements are CONTEXT.
+    for (call, sqlstate) in [
+        (
+            "memory_backup_verify('nothing', passphrase => 'PHRASE')",
+            "58P01",
+        ),
+        ("memory_backup_verify('b', passphrase => 'PHRASE')", "22000"),
+        ("memory_backup('b', passphrase => 'PHRASE')", "58P02"),
+        (
+            "memory_restore_stream('no_table', passphrase => 'PHRASE')",
+            "22023",
+        ),
+    ] {
+        let block = format!(
+            "DO $$ BEGIN PERFORM {}; END $$",
+            call.replace("PHRASE", PHRASE)
+        );
+        sql.refused(&block, &[]).is(sqlstate).keeps(PHRASE);
+    }
+    // Others have their context, after one whose was left out.
+    let refusal = sql
+        .refused("DO $$ BEGIN PERFORM memory_backup_verify('b', passphrase => 'x'); EXCEPTION WHEN others THEN RAISE 'another'; END $$", &[])
+        .says("another");
+    assert!(refusal.context.contains("PL/pgSQL function"), "{refusal:?}");
     // As parameters: not even those tell, with the advice of the documentation.
     sql.run("SET log_statement = 'all'; SET log_min_duration_statement = 0; SET log_parameter_max_length_on_error = 0");
     sql.query("SELECT memory_backup('p', passphrase => $1)", &[&PHRASE])

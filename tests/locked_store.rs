@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::Client;
 use serde_json::Value;
 use support::exposition::Exposition;
 use support::{Sql, cluster, database, role};
+
+/// One test at a time: so many objects come with a new database that idle sessions of the others forget what they know of theirs.
+static ONE: Mutex<()> = Mutex::new(());
 
 /// Ends long before whoever waits without end.
 fn in_time<T>(what: &str, work: impl FnOnce() -> T) -> T {
@@ -25,6 +29,7 @@ fn scrape(sql: &mut Client) -> Exposition {
 
 #[test]
 fn new_sessions_learn_what_can_be_seen_in_time() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let database = database();
     let (stranger, monitor, admin) = (role(), role(), role());
     cluster().admin(&format!("GRANT pg_monitor TO {monitor}"));
@@ -108,6 +113,7 @@ fn new_sessions_learn_what_can_be_seen_in_time() {
 /// The caller's own settings are what they were.
 #[test]
 fn the_wait_for_locks_is_the_sessions_own_afterwards() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let database = database();
     let mut sql = database.connect();
     sql.run("SET lock_timeout = '7s'");

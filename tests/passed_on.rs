@@ -5,7 +5,7 @@ mod support;
 use postgres::Client;
 use postgres::error::DbError;
 use serde_json::json;
-use support::{Sql, store};
+use support::{Sql, database, granted, store};
 
 /// Refuses contents by raising their first word as SQLSTATE.
 const TRIGGER: &str =
@@ -67,6 +67,85 @@ fn a_violated_constraint_is_named() {
     assert_eq!(error.code().code(), "23514");
     let names = [error.constraint(), error.table(), error.schema()];
     assert_eq!(names, ["no_walrus", "memories", "public"].map(Some));
+}
+
+/// PostgreSQL shows the row to whoever may read the table, and functions run as its owner.
+#[test]
+fn the_row_that_violates_a_constraint_is_shown_to_nobody() {
+    let database = database();
+    let (_, mut bound) = granted(&database, "default", "write", Some("alice"));
+    let mut sql = database.connect();
+    sql.run(
+        "SELECT memory_add('the vault code is 7788', id => 'hidden', sensitive => true);
+         SELECT memory_add('the other vault code is 7789', id => 'own', sensitive => true, scope => 'agent-private', agent_id => 'alice');
+         ALTER TABLE memories ADD CONSTRAINT modest CHECK (importance < 0.9),
+             ADD CONSTRAINT vaultless CHECK (content NOT LIKE '%vault%') NOT VALID;
+         CREATE UNIQUE INDEX one_of_each ON memories (user_id, (metadata ->> 'n')) WHERE metadata ? 'n'",
+    );
+
+    for (is_bound, statement, sqlstate) in [
+        (true, "SELECT memory_vote('hidden', 'helpful')", "23514"),
+        (
+            true,
+            "SELECT memory_update('own', importance => 0.95)",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT memory_vote('hidden', 'helpful', 'bob')",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT memory_add('vault 7788', sensitive => true)",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT * FROM memory_add_many('[\"vault 7788\"]')",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT memory_kv_set('k', 'vault 7788', sensitive => true)",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT memory_import(ARRAY['{\"id\": \"m\", \"content\": \"vault 7788\"}'])",
+            "23514",
+        ),
+        (
+            false,
+            "SELECT memory_add('a 7788', user_id => 'u', metadata => '{\"n\": 1}'); SELECT memory_update(memory_add('b 7788', user_id => 'u', id => 'second'), metadata => '{\"n\": 1}')",
+            "23505",
+        ),
+        (
+            false,
+            "SELECT memory_add('x', key => 'k', importance => 1.0, metadata => '{\"code\": 7788}')",
+            "23514",
+        ),
+    ] {
+        let error = raised(if is_bound { &mut bound } else { &mut sql }, statement);
+        assert_eq!(error.code().code(), sqlstate, "{statement}: {error:?}");
+        let detail = error.detail().unwrap_or_default();
+        assert!(detail.contains("is not shown"), "{statement}: {detail}");
+        for secret in ["7788", "7789", "vault code"] {
+            assert!(
+                !format!("{error:?}").contains(secret),
+                "{statement}: {error:?}"
+            );
+        }
+    }
+    // Direct SQL goes by PostgreSQL's own rule.
+    let error = raised(&mut sql, "INSERT INTO memories (content) VALUES ('vault')");
+    assert!(
+        error
+            .detail()
+            .unwrap_or_default()
+            .starts_with("Failing row"),
+        "{error:?}"
+    );
 }
 
 #[test]

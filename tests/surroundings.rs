@@ -255,3 +255,37 @@ fn exercise_as_writer(sql: &mut Client, schema: &str) {
     ));
     assert!(sql.one::<bool>(&format!("SELECT {schema}memory_delete($1)"), &[&id]));
 }
+
+/// Settings of a session with which PostgreSQL finds less, or writes names otherwise.
+#[test]
+fn a_sessions_settings_change_no_answer() {
+    let database = database();
+    let mut sql = database.connect();
+    sql.run(
+        "SELECT count(*) FROM memory_add_many((SELECT jsonb_agg(jsonb_build_object('content', 'note ' || i || ' ' || md5(i::text), 'metadata', jsonb_build_object('customer', i % 20)))
+                                               FROM generate_series(1, 2000) i));
+         ANALYZE memories; SET gin_fuzzy_search_limit = 5; SET quote_all_identifiers = on; SET enable_seqscan = off",
+    );
+    let count = |sql: &mut Client| {
+        sql.one::<i64>("SELECT memory_count(metadata => '{\"customer\": 7}')", &[])
+    };
+    assert_eq!(count(&mut sql), 100);
+    let found: i64 = sql.one(
+        "SELECT count(*) FROM memory_search('note', k => 1000, mode => 'text')",
+        &[],
+    );
+    assert_eq!(found, 1000);
+    let wrong: Vec<String> = sql.column(
+        "SELECT check_name FROM memory_check_integrity() WHERE status <> 'ok'",
+        &[],
+    );
+    assert_eq!(wrong, [""; 0]);
+    let receipt: Value = sql.one(
+        "SELECT memory_forget(metadata => '{\"customer\": 7}', reason => 'asked for')",
+        &[],
+    );
+    assert_eq!(receipt["memories"], 100, "{receipt}");
+    assert_eq!(sql.one::<String>("SHOW gin_fuzzy_search_limit", &[]), "5");
+    sql.run("RESET gin_fuzzy_search_limit");
+    assert_eq!(count(&mut sql), 0);
+}

@@ -107,7 +107,7 @@ fn memory_add_many(
 
 /// The store, made now if it is missing and the session allows it; vectors that come with the first add say of which kind.
 fn store_for(drafts: &[&Draft]) -> error::Result<std::rc::Rc<Store>> {
-    if let Some(store) = open::open_if_present()? {
+    if let Some(store) = open::enter_if_present(true)? {
         return Ok(store);
     }
     if !guc::auto_init() || system::in_recovery() {

@@ -111,7 +111,7 @@ fn json_or_text(text: &str) -> serde_json::Value {
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_expire(batch: default!(Option<i32>, "1000")) -> Result<i64> {
     measured(Operation::Expire, || {
-        let store = open::open()?;
+        let store = open::enter(true)?;
         let caller = system::current_role();
         if !access::is_master(&store, caller) && !access::is_admin_everywhere(&store, caller) {
             return Err(Error::denied(format!(

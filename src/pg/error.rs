@@ -6,9 +6,10 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::fmt::Write;
+use std::ptr::null_mut;
 
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -52,6 +53,7 @@ pub struct Error {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    is_alone: bool,
 }
 
 impl Error {
@@ -61,6 +63,7 @@ impl Error {
             message: message.into(),
             detail: None,
             hint: None,
+            is_alone: false,
         }
     }
 
@@ -159,6 +162,18 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Told without CONTEXT, in which COPY quotes its line: what was refused is not to stand in a log.
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+}
+
+/// To be called when an error is on its way and nothing is to be told of what led there.
+pub fn leave_context_out() {
+    // SAFETY: the backend has one thread. Whoever catches the error puts back the callbacks that he began with.
+    unsafe { pg_sys::error_context_stack = null_mut() };
 }
 
 thread_local! {
@@ -209,6 +224,9 @@ impl std::fmt::Display for Error {
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         LAST.set(error.code());
+        if error.is_alone {
+            leave_context_out();
+        }
         let mut report = ErrorReport::new(error.kind.sqlstate(), error.message, "memory_ext");
         if let Some(detail) = error.detail {
             report = report.set_detail(detail);

@@ -4,7 +4,7 @@
 //! a schema (CREATE, ALTER and DROP EXTENSION all make some) and any change of the table `memories`.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -155,6 +155,15 @@ pub fn table(identity: &Identity, name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: a syscache look-up.
     let oid = unsafe { pg_sys::get_relname_relid(name.as_ptr(), identity.schema_oid) };
     (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// The store's tables of these names, as far as they are there.
+pub fn tables<'a>(
+    identity: &Identity,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<pg_sys::Oid> {
+    let names = names.into_iter().filter_map(|name| CString::new(name).ok());
+    names.filter_map(|name| table(identity, &name)).collect()
 }
 
 /// True once after each change of the watched table, of the table that is watched, or of where things are installed.

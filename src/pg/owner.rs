@@ -7,6 +7,8 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
+use super::error::leave_context_out;
+
 /// Settings made in this scope are undone when it ends.
 pub struct SettingScope {
     level: i32,
@@ -38,7 +40,8 @@ impl SettingScope {
 }
 
 /// Runs `work` without showing the statement that called, which may have a passphrase in it: pg_stat_activity tells of it no
-/// more, and if the work fails, the server's log has it not beside the error, as log_min_error_statement has it for others.
+/// more, and if the work fails, the server's log has it not beside the error, as log_min_error_statement has it for others, nor
+/// is it in the CONTEXT, as that of a function in PL/pgSQL would be.
 pub fn keeping_statement_secret<T, E>(
     work: impl FnOnce() -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
@@ -63,12 +66,25 @@ pub fn keeping_statement_secret<T, E>(
             false,
         );
     }
+    let _context = ContextLeftOut;
     let result = work();
     if result.is_err() {
+        leave_context_out();
         // The error is raised by our caller and logged before the end of the (sub)transaction brings the setting back.
         std::mem::forget(scope);
     }
     result
+}
+
+/// For the errors that are no `Err`.
+struct ContextLeftOut;
+
+impl Drop for ContextLeftOut {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            leave_context_out();
+        }
+    }
 }
 
 impl Drop for SettingScope {
@@ -114,6 +130,20 @@ impl AsOwner {
         // Neither the extension's schema nor pgvector's: who may create functions or operators there could have them called
         // with the owner's rights. The extension's statements name both.
         settings.set(c"search_path", "pg_catalog, pg_temp");
+        // With the one a GIN index finds only some of the rows, with the other names are not written as they are compared.
+        // SAFETY: plain reads.
+        let (finds_some, quotes_all) = unsafe {
+            (
+                pg_sys::GinFuzzySearchLimit != 0,
+                pg_sys::quote_all_identifiers,
+            )
+        };
+        if finds_some {
+            settings.set(c"gin_fuzzy_search_limit", "0");
+        }
+        if quotes_all {
+            settings.set(c"quote_all_identifiers", "off");
+        }
         AsOwner {
             _settings: settings,
             _user: user,

@@ -4,6 +4,9 @@
 //! arrive as XX000. The names of the constraint, the table and the column, and the CONTEXT, which says where in whose code it was,
 //! do not arrive at all. So an error is noted as it is raised, and what it has lost is put back when pgrx raises it again; both in
 //! PostgreSQL's callbacks for the context of errors, which run while the error is in the making.
+//!
+//! But not its row: where a constraint is broken PostgreSQL shows that to whoever may read the table, and while a function of ours
+//! runs that is the owner, not the caller.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -17,6 +20,7 @@ use super::error::SqlState;
 // Unguarded: they run amid an error, in frames of PostgreSQL, through which no panic may pass.
 unsafe extern "C-unwind" {
     fn errcode(sqlstate: c_int) -> c_int;
+    fn errdetail_internal(format: *const c_char, ...) -> c_int;
     fn errcontext_msg(format: *const c_char, ...) -> c_int;
     fn err_generic_string(field: c_int, text: *const c_char) -> c_int;
     fn geterrcode() -> c_int;
@@ -133,6 +137,10 @@ unsafe extern "C-unwind" fn note(depth: *mut c_void) {
         return;
     }
     look(|error| {
+        if shows_row(error) {
+            // SAFETY: the error is in the making, and copies what it is given.
+            unsafe { errdetail_internal(c"%s".as_ptr(), ROW_HIDDEN.as_ptr()) };
+        }
         let owned = |text: *mut c_char| {
             // SAFETY: PostgreSQL's strings end with a zero byte.
             (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_owned())
@@ -144,6 +152,17 @@ unsafe extern "C-unwind" fn note(depth: *mut c_void) {
             context: owned(error.context).and_then(|context| of_others(&context)),
         }));
     });
+}
+
+const ROW_HIDDEN: &CStr = c"The row is not shown: it may hold what the caller may not see.";
+
+/// Whether PostgreSQL found that a constraint of a table is broken: who raises such an error himself does not name the table.
+fn shows_row(error: &pg_sys::ErrorData) -> bool {
+    const CLASS_23: c_int = PgSqlErrorCode::ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION as c_int;
+    const CLASS: c_int = 0xfff;
+    error.sqlerrcode & CLASS == CLASS_23 & CLASS
+        && !error.table_name.is_null()
+        && !error.detail.is_null()
 }
 
 /// The context without the statement of ours in which it happened: it comes last, and tells users nothing. In another language

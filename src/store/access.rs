@@ -110,7 +110,8 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
-        Call::begin_on(open::open()?, project_id, agent_id, need, operation)
+        let store = open::enter(need > Privilege::Read)?;
+        Call::begin_on(store, project_id, agent_id, need, operation)
     }
 
     /// The same for what came with 1.1.0.
@@ -120,7 +121,7 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
-        let store = open::open()?;
+        let store = open::enter(need > Privilege::Read)?;
         store.require(migrate::ACE)?;
         Call::begin_on(store, project_id, agent_id, need, operation)
     }
@@ -132,7 +133,7 @@ impl Call {
         need: Privilege,
         operation: &'static str,
     ) -> Result<Call> {
-        let store = open::open()?;
+        let store = open::enter(need > Privilege::Read)?;
         store.require(migrate::SAFETY)?;
         Call::begin_on(store, project_id, agent_id, need, operation)
     }
@@ -159,7 +160,7 @@ impl Call {
         project_id: Option<&str>,
         agent_id: Option<&str>,
     ) -> Result<Call> {
-        let store = open::open()?;
+        let store = open::enter(false)?;
         store.require(least)?;
         let need = Privilege::Read;
         Call::frame(store, project_id, need, "read", |right, project, caller| {

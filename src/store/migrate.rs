@@ -10,6 +10,7 @@ use super::past;
 use crate::pg::actor::{self, Actor};
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
+use crate::pg::lockers::{self, Strength};
 use crate::pg::owner::{AsOwner, SettingScope};
 use crate::pg::spi::{self, Planning, Session};
 use crate::pg::system;
@@ -279,9 +280,16 @@ fn adopt(session: &Session, identity: &Identity, parameters: &mut Parameters) ->
 /// Brings an older store up to the library and puts back what DROP EXTENSION took from it; the numbers of the migrations
 /// that ran.
 pub fn migrate() -> Result<(i32, Vec<i32>)> {
-    let store = open::find_whatever_its_state()?.ok_or_else(open::missing)?;
     past::refuse(Privilege::Write)?;
     let caller = system::current_role();
+    {
+        // Before anything is looked at, which would be in the way of whoever has the lock.
+        let _caller = AsOwner::enter(caller);
+        let identity = identity::get()?;
+        spi::connect(|session| lock(session, &identity));
+        system::accept_changes_by_others();
+    }
+    let store = open::find_whatever_its_state()?.ok_or_else(open::missing)?;
     if !super::access::is_master(&store, caller) {
         return Err(Error::denied(
             "only the owner of the memories may migrate the store",
@@ -295,12 +303,20 @@ pub fn migrate() -> Result<(i32, Vec<i32>)> {
         ..Parameters::default()
     };
     let ran = spi::connect(|session| -> Result<Vec<i32>> {
-        lock(session, &store.identity);
         let sql = store.sql("SELECT max(number) FROM @s@.memory_migrations");
         let now_at: i32 = session.write(&sql, &[]).get(0, 1).unwrap_or(0);
         let migrations = due(session);
         let (done, pending) =
             migrations.split_at(migrations.partition_point(|migration| migration.number <= now_at));
+        // All of them before any is changed: others work meanwhile, and take them in orders of their own.
+        let names = tables_of(migrations);
+        let tables = identity::tables(&store.identity, names.iter().map(String::as_str));
+        lockers::lock_together(
+            &tables
+                .into_iter()
+                .map(|table| (table, Strength::AccessExclusive))
+                .collect::<Vec<_>>(),
+        );
         for migration in done {
             quietly(|| run(session, &store.identity, &parameters, migration.rules));
         }

@@ -9,6 +9,7 @@ use super::embedder::Embedder;
 use super::migrate;
 use crate::pg::error::{Error, Result};
 use crate::pg::identity::{self, Identity};
+use crate::pg::lockers;
 use crate::pg::owner::AsOwner;
 use crate::pg::spi::{self, Arg};
 use crate::pg::system;
@@ -96,6 +97,20 @@ pub fn open() -> Result<Rc<Store>> {
         .hint("Restore both tables from the backup the other tables came from."));
     }
     Err(missing())
+}
+
+/// The store, for a call that works with memories, or changes something. Whoever does locks the table of memories before any other of
+/// the store: who needs all of them for himself waits there for those who were before him, and keeps the others out.
+pub fn enter(writes: bool) -> Result<Rc<Store>> {
+    enter_if_present(writes)?.map_or_else(open, Ok)
+}
+
+pub fn enter_if_present(writes: bool) -> Result<Option<Rc<Store>>> {
+    let identity = identity::get()?;
+    if let Some(memories) = identity::table(&identity, c"memories") {
+        lockers::enter(memories, writes && !system::in_recovery());
+    }
+    open_if_present()
 }
 
 pub fn missing() -> Error {

@@ -172,7 +172,7 @@ fn screen(change: &mut RowChange, column: &std::ffi::CStr, sensitive: bool) -> R
         return Ok(false);
     };
     let name = format!("{} of a memory", column.to_string_lossy());
-    let screened = content_policy::screen(&name, text, sensitive)?;
+    let screened = content_policy::screen(&name, text, sensitive).map_err(Error::alone)?;
     if screened.redacted {
         change.set(column, Some(screened.content));
     }

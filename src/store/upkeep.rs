@@ -29,7 +29,7 @@ pub fn step() -> Result<bool> {
 }
 
 fn work() -> Result<bool> {
-    let Some(store) = open::open_if_present()? else {
+    let Some(store) = open::enter_if_present(true)? else {
         return Ok(false);
     };
     let batch = guc::expire_batch();

@@ -21,7 +21,8 @@ fn memory_health() -> Result<Jsonb> {
     })
 }
 
-/// Whether the store can be used: it is there, of a version that the library serves, with all its tables and a valid vector index.
+/// Whether the store can be used: it is there, of a version that the library serves, with all its tables. Without a valid
+/// vector index it is slow, but serves.
 ///
 /// Looks into the catalogs only, whatever the size of the store: for readiness probes, by any role. False, never an error, where it cannot, as
 /// where memory_models or memory_migrations is locked and the session has not read them yet.

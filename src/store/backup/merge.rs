@@ -9,6 +9,8 @@ use super::contents::{self, Extent, Merge as Way, Stored, Table};
 use super::stage::{Staged, Stages};
 use super::{log, memories, votes};
 use crate::pg::error::Result;
+use crate::pg::identity;
+use crate::pg::lockers::{self, Strength};
 use crate::pg::owner::SettingScope;
 use crate::pg::spi::Session;
 use crate::pg::system;
@@ -231,25 +233,20 @@ impl Merge<'_> {
         }
     }
 
-    /// Nobody else writes until the end of the transaction; who reads is not kept from it.
+    /// Nobody else writes until the end of the transaction; who reads is not kept from it. Nobody seals meanwhile either, or
+    /// numbers that come back would be among the sealed.
     fn lock(&self) {
-        // Nobody seals meanwhile, or numbers that come back would be among the sealed. Before the other locks: who seals has this
-        // one, and waits for those who write.
-        let seals = "LOCK TABLE @s@.memory_audit_seals IN SHARE UPDATE EXCLUSIVE MODE";
-        self.session.once(&self.sql(seals));
-        // The memories first, as everybody does.
-        let mut names = vec!["memories"];
-        for staged in &self.stages.tables {
-            if staged.table.name != "memories" {
-                names.push(staged.table.name);
-            }
-        }
-        let names: Vec<String> = names.iter().map(|name| format!("@s@.{name}")).collect();
-        let sql = self.sql(&format!(
-            "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
-            names.join(", ")
-        ));
-        self.session.once(&sql);
+        let identity = &self.call.store.identity;
+        let of = |names: &[&str], strength| {
+            let tables = identity::tables(identity, names.iter().copied());
+            tables.into_iter().map(move |table| (table, strength))
+        };
+        let staged = self.stages.tables.iter().map(|staged| staged.table.name);
+        let others: Vec<&str> = staged.filter(|name| *name != "memories").collect();
+        let mut tables: Vec<_> = of(&["memories"], Strength::Exclusive).collect();
+        tables.extend(of(&["memory_audit_seals"], Strength::ShareUpdateExclusive));
+        tables.extend(of(&others, Strength::Exclusive));
+        lockers::lock_together(&tables);
     }
 
     /// The rows `t` of a table that a backup like this one holds.

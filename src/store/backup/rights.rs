@@ -15,7 +15,12 @@ use crate::store::{Store, migrate, open};
 /// The frame of a call that makes a backup or restores one, of a project or (`None`) of the whole store.
 pub fn begin(project: Option<&str>, operation: &'static str) -> Result<Call> {
     match project {
-        Some(_) => Call::begin_safety(project, Some("*"), Privilege::Admin, operation),
+        // Not as calls enter that work with memories: a restore takes a stronger lock of its own, which has to be the first.
+        Some(_) => {
+            let store = open::open()?;
+            store.require(migrate::SAFETY)?;
+            Call::begin_on(store, project, Some("*"), Privilege::Admin, operation)
+        }
         None => begin_on(open::open()?, project, Privilege::Admin, operation),
     }
 }

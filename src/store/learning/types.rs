@@ -43,7 +43,7 @@ pub fn check_added(memory_type: &str) -> Result<()> {
         .iter()
         .map(|&name| name.to_owned())
         .collect();
-    if let Some(store) = open::open_if_present()?
+    if let Some(store) = open::enter_if_present(false)?
         && store.has_ace()
     {
         let _owner = store.as_owner();

@@ -55,8 +55,9 @@ impl Found {
         }
     }
 
-    /// Whether the store is there, of a version that this library serves, with all its tables and the vector index. What
-    /// cannot be seen for somebody's lock is not ready: a new session of a user's would wait for him too.
+    /// Whether the store is there, of a version that this library serves, with all its tables. What cannot be seen for somebody's
+    /// lock is not ready: a new session of a user's would wait for him too. Without the vector index the store is slow, not out
+    /// of use: whoever rebuilds it goes on serving.
     pub fn is_ready(&self) -> bool {
         let looker = Looker::at(self);
         let whole = looker.at_store("ready", migrate::FIRST, |session, store| {
@@ -65,7 +66,7 @@ impl Found {
             let sql = "SELECT count(*) FROM pg_class WHERE relnamespace = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p')";
             let args = [Arg::oid(store.identity.schema_oid), tables.into()];
             let there: Option<i64> = session.read(sql, Planning::Generic, &args).get(0, 1);
-            there == Some(wanted) && has_vector_index(session, store)
+            there == Some(wanted)
         });
         self.is_served && whole == Some(true)
     }
