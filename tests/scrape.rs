@@ -363,13 +363,29 @@ fn scripts_say_metrics_and_readiness() {
     assert!(output(&mut script("memory-ready.sh", &moved, "postgres")).0);
     assert!(output(&mut script("memory-metrics.sh", &moved, "postgres")).0);
 
+    // Of a release before, which the new library serves until ALTER EXTENSION; it has no metrics.
+    let old = cluster.empty_database();
+    old.connect()
+        .run("CREATE EXTENSION memory_ext VERSION '1.1.0' CASCADE");
+    assert!(
+        !output(&mut script("memory-ready.sh", &old, "postgres")).0,
+        "before init"
+    );
+    old.connect().run("SELECT memory_init()");
+    let (good, text) = output(&mut script("memory-ready.sh", &old, "postgres"));
+    assert!(good && text.is_empty(), "{text}");
+    assert!(!output(&mut script("memory-metrics.sh", &old, "postgres")).0);
+
     // Without a right, without the extension, without a server.
     cluster.role("nobody");
     let (good, text) = output(&mut script("memory-metrics.sh", &database, "nobody"));
     assert!(!good && text.contains("pg_monitor"), "{text}");
     let plain = cluster.empty_database();
-    assert!(!output(&mut script("memory-ready.sh", &plain, "postgres")).0);
-    assert!(!output(&mut script("memory-metrics.sh", &plain, "postgres")).0);
+    for name in ["memory-ready.sh", "memory-metrics.sh"] {
+        let (good, text) = output(&mut script(name, &plain, "postgres"));
+        let says = format!("database {} has no extension memory_ext\n", plain.name);
+        assert!(!good && text.ends_with(&says), "{name}: {text}");
+    }
     cluster.stop("fast");
     assert!(!output(&mut script("memory-ready.sh", &database, "postgres")).0);
     assert!(!output(&mut script("memory-metrics.sh", &database, "metrics")).0);
