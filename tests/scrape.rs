@@ -214,6 +214,8 @@ fn metrics_arrive_and_alerts_are_raised() {
 
     sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass");
     wait_for_alert(&prometheus, "MemoryVectorIndexInvalid");
+    assert_eq!(prometheus.value("memory_store_ready"), 1.0);
+    sql.run("ALTER TABLE embedding_cache RENAME TO elsewhere");
     wait_for_alert(&prometheus, "MemoryStoreNotReady");
 
     drop(sql);
