@@ -16,7 +16,7 @@ lint() {
     PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) cargo clippy --release --workspace --all-targets -- -D warnings
     "$repo/scripts/setup.sh" programs
     PATH=$PATH:$repo/target/tools/debian/usr/bin \
-        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh docker/*.sh docker/scripts/*.sh .ci/run
+        shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh docker/*.sh docker/kubernetes/*.sh docker/scripts/*.sh .ci/run
     if command -v cargo-deny >/dev/null; then
         cargo deny --offline check licenses bans sources
     else

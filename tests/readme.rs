@@ -16,11 +16,11 @@ fn sql_blocks(file: &Path) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// Runs a document's blocks as one session, in a server of its own: they may make roles.
-fn run_document(file: &Path) {
+/// Runs a document's blocks as one session, in a server of its own: they may make roles. What psql has written.
+fn run_document(file: &Path) -> String {
     let blocks = sql_blocks(file);
     if blocks.is_empty() {
-        return;
+        return String::new();
     }
     let cluster = Cluster::start(Options {
         preload: true,
@@ -53,6 +53,7 @@ fn run_document(file: &Path) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -60,7 +61,11 @@ fn the_sql_of_the_readme_runs() {
     let readme = repository().join("README.md");
     assert!(!sql_blocks(&readme).is_empty(), "README.md shows some SQL");
 
-    run_document(&readme);
+    let output = run_document(&readme);
+    assert!(
+        output.contains("\n the customer is [REDACTED:email]\n"),
+        "the redacted memory is shown: {output}"
+    );
 }
 
 #[test]

@@ -214,6 +214,8 @@ fn metrics_arrive_and_alerts_are_raised() {
 
     sql.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_memories_embedding_hnsw'::regclass");
     wait_for_alert(&prometheus, "MemoryVectorIndexInvalid");
+    assert_eq!(prometheus.value("memory_store_ready"), 1.0);
+    sql.run("ALTER TABLE embedding_cache RENAME TO elsewhere");
     wait_for_alert(&prometheus, "MemoryStoreNotReady");
 
     drop(sql);
@@ -363,16 +365,99 @@ fn scripts_say_metrics_and_readiness() {
     assert!(output(&mut script("memory-ready.sh", &moved, "postgres")).0);
     assert!(output(&mut script("memory-metrics.sh", &moved, "postgres")).0);
 
+    // Of a release before, which the new library serves until ALTER EXTENSION; it has no metrics.
+    let old = cluster.empty_database();
+    old.connect()
+        .run("CREATE EXTENSION memory_ext VERSION '1.1.0' CASCADE");
+    assert!(
+        !output(&mut script("memory-ready.sh", &old, "postgres")).0,
+        "before init"
+    );
+    old.connect().run("SELECT memory_init()");
+    let (good, text) = output(&mut script("memory-ready.sh", &old, "postgres"));
+    assert!(good && text.is_empty(), "{text}");
+    assert!(!output(&mut script("memory-metrics.sh", &old, "postgres")).0);
+
     // Without a right, without the extension, without a server.
     cluster.role("nobody");
     let (good, text) = output(&mut script("memory-metrics.sh", &database, "nobody"));
     assert!(!good && text.contains("pg_monitor"), "{text}");
     let plain = cluster.empty_database();
-    assert!(!output(&mut script("memory-ready.sh", &plain, "postgres")).0);
-    assert!(!output(&mut script("memory-metrics.sh", &plain, "postgres")).0);
+    for name in ["memory-ready.sh", "memory-metrics.sh"] {
+        let (good, text) = output(&mut script(name, &plain, "postgres"));
+        let says = format!("database {} has no extension memory_ext\n", plain.name);
+        assert!(!good && text.ends_with(&says), "{name}: {text}");
+    }
     cluster.stop("fast");
     assert!(!output(&mut script("memory-ready.sh", &database, "postgres")).0);
     assert!(!output(&mut script("memory-metrics.sh", &database, "metrics")).0);
+}
+
+/// The settings of memory_ext in a file of docker/, by name.
+fn settings_in(file: &str) -> BTreeMap<String, String> {
+    let text = read(docker(file));
+    text.lines()
+        .map(str::trim)
+        .filter_map(|line| match line.strip_prefix("- -c") {
+            Some(argument) => argument.split_once('='),
+            None => line.split_once(": "),
+        })
+        .filter(|(name, _)| name.starts_with("memory_ext."))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Without these, two alerts never fire, and no encrypted backup is made.
+#[test]
+fn settings_of_containers_are_taken_by_a_server_and_a_backup_is_made() {
+    let of_set = settings_in("kubernetes/statefulset.yaml");
+    for file in ["compose.yml", "kubernetes/cloudnative-pg.yaml"] {
+        let settings = settings_in(file);
+        for name in ["maintenance_interval", "recall_check_interval"] {
+            let name = format!("memory_ext.{name}");
+            assert_eq!(settings.get(&name), Some(&of_set[&name]), "{file}: {name}");
+        }
+        assert!(
+            settings.contains_key("memory_ext.backup_key_file"),
+            "{file}"
+        );
+    }
+    assert_eq!(
+        settings_in("compose.yml")["memory_ext.backup_directory"],
+        of_set["memory_ext.backup_directory"]
+    );
+
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec!["memory_ext.naptime = '1s'"],
+    });
+    // Elsewhere in this server's world; the key is the one that is made for containers.
+    let place = directory("backup-key");
+    let (good, said) = output(Command::new(docker("scripts/make-secrets.sh")).arg(&place));
+    assert!(good, "{said}");
+    let key = cluster.directory().join("backup.key");
+    fs::copy(place.join("backup_key"), &key).expect("the key is copied");
+    for (name, value) in &of_set {
+        let here = match name.as_str() {
+            "memory_ext.backup_directory" => cluster.directory().display().to_string(),
+            "memory_ext.backup_key_file" => key.display().to_string(),
+            _ => value.clone(),
+        };
+        cluster.admin(&format!("ALTER SYSTEM SET {name} = '{here}'"));
+    }
+    cluster.reload();
+    let database = initialised(&cluster);
+    let mut sql = database.connect();
+    sql.run("SELECT memory_add('the ferry leaves at noon'); SELECT memory_add('the tide turns at three')");
+    wait_until("both have a metric", Duration::from_secs(30), || {
+        let given: String = sql.one("SELECT memory_metrics()", &[]);
+        ["\nmemory_integrity_issues 0\n", "\nmemory_recall_ratio "]
+            .iter()
+            .all(|metric| given.contains(metric))
+    });
+    sql.run("SELECT memory_backup('of-a-container')");
+    sql.run("SELECT memory_backup_verify('of-a-container')");
+    assert!(cluster.directory().join("of-a-container").is_file());
 }
 
 /// docker/init: whoever scrapes can do nothing else, and its password is in no log.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the passwords that compose.yml hands to its containers. What is there stays.
+# Makes the passwords that compose.yml hands to its containers, and the key of encrypted backups. What is there stays.
 #
 #   make-secrets.sh directory
 set -eu
@@ -9,6 +9,10 @@ directory=${1:?usage: make-secrets.sh directory}
 mkdir -p "$directory"
 chmod 700 "$directory"
 umask 022
-for name in postgres_password metrics_password grafana_password; do
-    [ -s "$directory/$name" ] || od -A n -N 24 -t x1 /dev/urandom | tr -d ' \n' >"$directory/$name"
-done
+make() { # name, bytes
+    [ -s "$directory/$1" ] || od -A n -N "$2" -t x1 /dev/urandom | tr -d ' \n' >"$directory/$1"
+}
+make postgres_password 24
+make metrics_password 24
+make grafana_password 24
+make backup_key 32

@@ -13,6 +13,7 @@
 # Exit codes: 0 done, 2 bad settings or no server, 3 no good dump, 4 not copied to S3, 5 another run is at work.
 # Whatever fails, the dumps that are there stay, and no partial file has the name of a dump.
 set -euo pipefail
+shopt -s extglob
 umask 077
 
 backup_dir=${BACKUP_DIR:-/backups/memory}
@@ -41,8 +42,8 @@ exec 9>"$backup_dir/.$database.lock" || fail 2 "$backup_dir/.$database.lock cann
 flock -n 9 || fail 5 "another run dumps $database"
 
 started=$SECONDS
-# Nobody else writes these now: they are of runs that were killed.
-rm -f "$backup_dir/.$database".*.part
+# Nobody else writes these now: they are of runs that were killed. Digits only: database `a.b` has a run of its own at `.a.b.PID.part`.
+rm -f "$backup_dir/.$database".+([0-9]).part
 while
     name=${database}_$(date -u +%Y%m%d_%H%M%S).dump
     [ -e "$backup_dir/$name" ]

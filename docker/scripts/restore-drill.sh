@@ -8,6 +8,9 @@
 #   BACKUP_DIR      directory of the dumps (/backups/memory)
 #   MAX_AGE_HOURS   the newest dump must not be older (48)
 #
+# The new database is marked as a template, which memory_ext's worker does not visit: what has expired since the dump stays, and can be
+# counted. A drill that was killed leaves it: ALTER DATABASE memory_drill_... IS_TEMPLATE false, then dropdb.
+#
 # Exit codes: 0 good, 2 bad settings or no server, 3 no dump or an old one, 4 not restored, 5 restored, but not whole.
 set -euo pipefail
 
@@ -23,7 +26,7 @@ fail() {
 }
 
 [[ $max_age_hours =~ ^[0-9]{1,6}$ ]] || fail 2 "MAX_AGE_HOURS is '$max_age_hours', not a number of hours"
-for program in psql pg_restore createdb dropdb; do
+for program in psql pg_restore; do
     command -v "$program" >/dev/null || fail 2 "$program is not installed"
 done
 
@@ -40,10 +43,19 @@ else
 fi
 
 started=$SECONDS
-PGDATABASE=postgres psql -XAtqc '' || fail 2 "the server does not answer"
+at_server() { PGDATABASE=postgres psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
+
+at_server -c '' || fail 2 "the server does not answer"
 drill=memory_drill_$(date -u +%Y%m%d_%H%M%S)_$$
-trap 'dropdb --if-exists --force "$drill"' EXIT
-createdb -T template0 -E UTF8 "$drill" || fail 4 "the database $drill cannot be made"
+drop() {
+    at_server <<-SQL
+		SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database WHERE datname = '$drill' \gexec
+		SET client_min_messages = warning;
+		DROP DATABASE IF EXISTS $drill WITH (FORCE);
+	SQL
+}
+trap drop EXIT
+at_server -c "CREATE DATABASE $drill TEMPLATE template0 ENCODING 'UTF8' IS_TEMPLATE true" || fail 4 "the database $drill cannot be made"
 pg_restore -d "$drill" --exit-on-error -j 2 "$dump" || fail 4 "$dump cannot be restored"
 
 ask() { PGOPTIONS='-c search_path=' PGDATABASE=$drill psql -XAtq -v ON_ERROR_STOP=1 "$@"; }

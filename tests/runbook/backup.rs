@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use postgres::{Config, NoTls};
+use postgres::{Client, Config, NoTls};
 
 use super::desk::{Desk, records};
 use super::encrypted::bk_encrypted_backup;
@@ -84,7 +84,13 @@ fn dump(mut section: Section) {
     desk.cluster.role(role);
     section.run(&desk);
     section.run(&desk);
+    section.run(&desk);
 
+    assert_same_rows(
+        "the one that the other sections restore",
+        &restored(&desk, "memory.dump", false),
+        &database,
+    );
     let names = desk.backup_names();
     let whole: Vec<&String> = names
         .iter()
@@ -139,6 +145,16 @@ fn restore(mut section: Section) {
         .good();
     let before = store_hash(&mut database.connect());
 
+    // The worker's databases; this server has none.
+    let databases = "SELECT current_setting('memory_ext.databases', true)";
+    section.run(&desk);
+    wait_until("the setting is there", Duration::from_secs(10), || {
+        database.connect().one::<Option<String>>(databases, &[]) == Some(database.name.clone())
+    });
+    let mut sql = database.connect();
+    sql.run("ALTER SYSTEM RESET memory_ext.databases");
+    sql.run("SELECT pg_reload_conf()");
+
     // Into a new database.
     section.run(&desk);
     let new = desk.other("_restored");
@@ -181,6 +197,36 @@ fn restore(mut section: Section) {
     section.end();
 }
 
+/// What the section says of the worker: once told whose it is, it removes nothing from a copy.
+#[test]
+fn the_worker_leaves_a_copy_alone() {
+    let mut options = options();
+    options.preload = true;
+    options.settings.extend([
+        "memory_ext.databases = 'nobody'",
+        "memory_ext.naptime = '1s'",
+    ]);
+    let cluster = Cluster::start(options);
+    let (database, desk) = filled(&cluster);
+    dumped(&desk);
+    let copy = restored(&desk, "memory.dump", false);
+
+    Section::open(DOCUMENT, "Restore").run(&desk);
+
+    let expired = "SELECT count(*) FROM memories WHERE expires_at <= now()";
+    let mut sql = database.connect();
+    // Twice: a round that had begun before has come to its end.
+    for _ in 0..2 {
+        wait_until(
+            "the worker removes what has expired",
+            Duration::from_secs(60),
+            || sql.one::<i64>(expired, &[]) == 0,
+        );
+        sql.run("INSERT INTO memories (content, expires_at) VALUES ('over again', now() - interval '1 minute')");
+    }
+    assert_eq!(copy.connect().one::<i64>(expired, &[]), 1);
+}
+
 fn look_into_the_past(mut section: Section) {
     let (database, desk) = filled(cluster());
     let mut sql = database.connect();
@@ -220,10 +266,26 @@ fn look_into_the_past(mut section: Section) {
     assert_indexed(&mut sql);
 }
 
+/// What note-1 has beside its row: versions, votes, their changes, uses.
+fn around_note_1(sql: &mut Client) -> String {
+    sql.one(
+        "SELECT concat_ws(E'\\n',
+             (SELECT string_agg((to_jsonb(h) - 'history_id')::text, ',' ORDER BY version) FROM memory_history h WHERE memory_id = 'note-1'),
+             (SELECT string_agg(to_jsonb(v)::text, ',' ORDER BY id) FROM vote_history v WHERE memory_id = 'note-1'),
+             (SELECT string_agg((to_jsonb(c) - 'change_id')::text, ',' ORDER BY changed_at) FROM vote_changes c WHERE memory_id = 'note-1'),
+             (SELECT to_jsonb(u)::text FROM memory_usage u WHERE memory_id = 'note-1'))",
+        &[],
+    )
+}
+
 fn bring_back_some_memories(mut section: Section) {
     let (database, desk) = filled(cluster());
-    dumped(&desk);
     let mut sql = database.connect();
+    sql.run("SELECT memory_vote('note-1', 'helpful', 'coder'); SELECT memory_vote('note-1', 'harmful', 'planner')");
+    sql.run("SELECT memory_vote('note-1', 'helpful', 'planner'); SELECT memory_touch('{note-1}')");
+    let around = around_note_1(&mut sql);
+    assert_eq!(around.lines().count(), 4, "{around}");
+    dumped(&desk);
     let rows = "SELECT string_agg(m::text, E'\\n' ORDER BY id) FROM memories m WHERE namespace = 'notes' AND id LIKE 'note-%'";
     let before: String = sql.one(rows, &[]);
     // One is erased, one has been changed since, one is new.
@@ -232,10 +294,31 @@ fn bring_back_some_memories(mut section: Section) {
     let others =
         "SELECT md5(string_agg(m::text, ',' ORDER BY id)) FROM memories m WHERE id <> 'note-1'";
     let unchanged: String = sql.one(others, &[]);
-    let versions: i64 = sql.one("SELECT count(*) FROM memory_history", &[]);
+    let versions = "SELECT count(*) FROM memory_history WHERE memory_id <> 'note-1'";
+    let versions_before: i64 = sql.one(versions, &[]);
+    assert_eq!(around_note_1(&mut sql), "");
 
     section.run(&desk);
+    let report = section.run(&desk);
     section.end();
+    let counted: Vec<&str> = report.lines().map(str::trim).collect();
+    assert!(
+        counted
+            .windows(3)
+            .any(|lines| lines[0] == "brought_back" && lines[2] == "1"),
+        "{report}"
+    );
+    assert!(
+        report.ends_with("(0 rows)\n\n"),
+        "the check finds nothing: {report}"
+    );
+    assert!(
+        !desk
+            .backup_names()
+            .iter()
+            .any(|name| name.starts_with("lost.")),
+        "no content is left in clear"
+    );
 
     let line = |all: &str| -> String {
         let first = all.lines().find(|line| line.starts_with("(note-1,"));
@@ -247,9 +330,16 @@ fn bring_back_some_memories(mut section: Section) {
         unchanged,
         "memories that are there stay as they are"
     );
+    assert_eq!(sql.one::<i64>(versions, &[]), versions_before);
+    assert_eq!(around_note_1(&mut sql), around);
+    sql.run("SELECT memory_vote('note-1', 'helpful', 'coder')");
     assert_eq!(
-        sql.one::<i64>("SELECT count(*) FROM memory_history", &[]),
-        versions
+        sql.one::<String>(
+            "SELECT bullet_helpful || ' ' || bullet_harmful FROM memories WHERE id = 'note-1'",
+            &[]
+        ),
+        "2 0",
+        "who votes again does not vote twice"
     );
     assert_eq!(
         sql.column::<String>("SELECT id FROM memory_search('keel laid 1903', 1)", &[]),
@@ -360,6 +450,15 @@ impl Drop for Recovered<'_, '_> {
     }
 }
 
+/// The block that copies what is missing, with something in it replaced, as other sections say.
+pub fn bring_back(what: &str, with: &str) -> String {
+    let mut section = Section::open(DOCUMENT, "Bring back some memories");
+    section.take("bash");
+    let text = section.take("bash");
+    assert!(text.contains(what), "{text}");
+    text.replace(what, with)
+}
+
 fn point_in_time_recovery(mut section: Section) {
     let cluster = Cluster::start(options());
     let (database, desk) = filled(&cluster);
@@ -406,7 +505,23 @@ fn point_in_time_recovery(mut section: Section) {
         ),
         ["late"]
     );
+    assert_eq!(
+        recovered.one::<String>("SHOW memory_ext.databases", &[]),
+        ""
+    );
     assert_indexed(&mut recovered);
+
+    // What was lost comes back from it.
+    assert_ne!(
+        sql.one::<Option<String>>(notes, &[]).as_deref(),
+        Some(before.as_str())
+    );
+    let bring_back = bring_back(
+        "dbname=${PGDATABASE}_restored",
+        "port=5433 dbname=$PGDATABASE",
+    );
+    desk.bash(&bring_back).good();
+    assert_eq!(sql.one::<String>(notes, &[]), before);
     recovered.run("SELECT memory_add('the recovered server takes memories')");
     assert_eq!(
         sql.column::<String>(

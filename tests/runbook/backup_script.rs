@@ -174,6 +174,48 @@ fn a_database_without_memories_is_not_backed_up() {
     assert_eq!(dumps(&desk).len(), 1);
 }
 
+/// What a killed run leaves is removed, and not what the run of a database with a longer name is writing.
+#[test]
+fn the_files_of_another_database_with_a_longer_name_stay() {
+    let (_, desk) = filled(cluster());
+    let of_killed = format!(".{}.77.part", desk.database);
+    let others = [
+        format!(".{}.b.77.part", desk.database),
+        format!(".{}.8.77.part", desk.database),
+        format!(".{}_b.77.part", desk.database),
+    ];
+    let mut files = vec![(of_killed.as_str(), "1 day")];
+    files.extend(others.iter().map(|other| (other.as_str(), "1 day")));
+    aged(&desk, &files);
+    backup(&desk).good();
+    let mut expected = others.to_vec();
+    expected.sort();
+    assert_eq!(remains(&desk), expected);
+
+    // The other one itself, while this one runs.
+    let longer = format!("{}.b", desk.database);
+    cluster().admin(&format!(
+        "CREATE DATABASE \"{longer}\" TEMPLATE \"{}\"",
+        desk.database
+    ));
+    let real = desk.cluster.server.program("pg_dump").display().to_string();
+    desk.program(
+        "pg_dump",
+        &format!(
+            "#!/bin/bash\n'{real}' \"$@\" || exit\nif [ \"$PGDATABASE\" = '{longer}' ]; then PGDATABASE='{}' memory-backup.sh; fi\n",
+            desk.database
+        ),
+    );
+    desk.bash_with("memory-backup.sh", &[("PGDATABASE", &longer)])
+        .good();
+    let dumped = dumps(&desk);
+    let of_longer = dumped
+        .iter()
+        .filter(|name| name.starts_with(&format!("{longer}_")));
+    assert_eq!((dumped.len(), of_longer.count()), (3, 1), "{dumped:?}");
+    cluster().admin(&format!("DROP DATABASE \"{longer}\" WITH (FORCE)"));
+}
+
 #[test]
 fn a_second_run_at_the_same_time_is_refused() {
     let (_, desk) = filled(cluster());

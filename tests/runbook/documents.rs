@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use super::desk::Desk;
 use super::section::Section;
 use super::store::{filled, options};
 use crate::support::markdown::{RUNBOOKS, blocks_of, documents, repository};
@@ -52,6 +53,44 @@ fn c13_an_export_to_a_file() {
         .map(|line| line["id"].as_str().expect("an id"))
         .collect();
     assert_eq!(ids, expected);
+}
+
+/// A fault of the trail stays in its database; one that is restored from a backup has a trail without it.
+#[test]
+fn se_after_a_fault_the_store_goes_on_in_a_new_database() {
+    let cluster = Cluster::start(options());
+    let (database, desk) = filled(&cluster);
+    let mut sql = database.connect();
+    sql.run("SELECT memory_audit_seal()");
+    sql.run("UPDATE memory_history SET content = 'forged' WHERE memory_id = 'note-1'");
+    let fault = "SELECT issues > 0 FROM memory_check_integrity() WHERE check_name = 'audit_seals'";
+    assert!(sql.one::<bool>(fault, &[]));
+
+    let directory = format!(
+        "SET memory_ext.backup_directory = '{}'",
+        desk.backups().display()
+    );
+    sql.run(&directory);
+    sql.run("SELECT memory_backup('faulty', include_sensitive => true, confirm_sensitive => true, passphrase => 'correct horse battery staple')");
+    let new = cluster.database();
+    let mut restored = new.connect();
+    restored.run("LOAD 'memory_ext'");
+    restored.run(&directory);
+    restored.run("SELECT memory_restore('faulty', confirm_sensitive => true, include_grants => true, passphrase => 'correct horse battery staple')");
+    restored.run("DELETE FROM memory_history WHERE memory_id = 'note-1'");
+
+    let mut section = Section::open("tamper-evidence.md", "After a fault");
+    let report = section.run(&Desk::at(&new));
+    section.end();
+    assert!(
+        report.contains("\nstatus,problem,table_name,row_id,message\nintact,"),
+        "{report}"
+    );
+    assert!(
+        report.ends_with("\ncheck_name,status,issues,details\n"),
+        "{report}"
+    );
+    assert!(sql.one::<bool>(fault, &[]), "the evidence is kept");
 }
 
 /// A block of docs/tamper-evidence.md, with places that this machine has.

@@ -165,15 +165,23 @@ pub fn bk_encrypted_backup(mut section: Section) {
             > 10_000
     );
 
-    // Another key.
+    // Another key, for all but the one with a passphrase. A copy from before has the old one.
     let old = fs::read(&key).expect("the key");
+    fs::write(encrypted("copy"), &whole).expect("a copy");
     section.run(&desk);
     assert_ne!(fs::read(&key).expect("the new key"), old);
-    sql.refused("SELECT memory_backup_verify('my_project')", &[])
+    let old_key = key.with_extension("key.old").display().to_string();
+    for name in names {
+        sql.run(&format!("SELECT memory_backup_verify('{name}')"));
+        let with_old_key =
+            format!("SELECT memory_backup_verify('{name}', key_file => '{old_key}')");
+        sql.refused(&with_old_key, &[]).is("22000");
+    }
+    sql.run("SELECT memory_backup_verify('with_passphrase', passphrase => 'correct horse battery staple')");
+    sql.refused("SELECT memory_backup_verify('copy')", &[])
         .is("22000");
-    let other_key = key.with_extension("key.old").display().to_string();
     sql.run(&format!(
-        "SELECT memory_backup_verify('my_project', key_file => '{other_key}')"
+        "SELECT memory_backup_verify('copy', key_file => '{old_key}')"
     ));
 
     // Without the server.

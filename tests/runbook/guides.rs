@@ -252,7 +252,7 @@ fn the_statements_beside_the_commands_of_memory_stages_do_their_work() {
                 assert_eq!(made, !dry, "{command}: {report}");
                 assert_eq!(
                     report["includes_sensitive"],
-                    command.contains("--include-sensitive"),
+                    statement.contains("include_sensitive => true"),
                     "{report}"
                 );
                 assert!(

@@ -52,8 +52,9 @@ fn with_docker(desk: &Desk) {
         .arg(desk.directory().join("docker")));
 }
 
-/// A program that a plain machine does not have: it notes how it was called, and fails when a file that it is given is not there.
-fn stand_in(desk: &Desk, name: &str) {
+/// A program that a plain machine does not have: it notes how it was called, fails when a file that it is given is not there, and
+/// answers.
+fn stand_in(desk: &Desk, name: &str, answers: &str) {
     desk.program(
         name,
         &format!(
@@ -69,6 +70,10 @@ for word; do
         --from-file=*) test -s "${{word##*=}}" ;;
     esac
 done
+case "$*" in
+    {answers}
+    *) ;;
+esac
 "#
         ),
     );
@@ -196,11 +201,13 @@ fn alerts(mut section: Section) {
 fn containers(mut section: Section) {
     let (_, desk) = filled(shared());
     with_docker(&desk);
-    stand_in(&desk, "docker");
-    section.run(&desk);
+    stand_in(&desk, "docker", "");
+    for _ in 0..4 {
+        section.run(&desk);
+    }
     section.end();
     let secrets = desk.directory().join("docker/secrets");
-    assert_eq!(fs::read_dir(secrets).expect("secrets").count(), 3);
+    assert_eq!(fs::read_dir(secrets).expect("secrets").count(), 4);
     let compose = yaml::document(
         &fs::read_to_string(repository().join("docker/compose.yml")).expect("compose.yml"),
     );
@@ -212,26 +219,65 @@ fn containers(mut section: Section) {
         );
         match words[4] {
             "exec" => assert!(!compose["services"][words[5]].is_badvalue(), "{call}"),
-            what => assert_eq!(what, "up"),
+            what => assert!(["up", "build"].contains(&what), "{call}"),
         }
     }
-    assert_eq!(called(&desk).len(), 3);
+    assert_eq!(called(&desk).len(), 9);
+}
+
+/// kubectl, for a job that ends so.
+fn stand_in_of_kubectl(desk: &Desk, ended: &str) {
+    let image = format!(
+        "registry.example.com/memory-postgres:18-{}",
+        env!("CARGO_PKG_VERSION")
+    );
+    stand_in(
+        desk,
+        "kubectl",
+        &format!(
+            "'get job '*) echo '{ended}' ;;
+    'get pods '*) echo '{image} {image} {image}' ;;
+    'get cluster '*) echo memory-2 ;;"
+        ),
+    );
 }
 
 fn kubernetes(mut section: Section) {
     let (_, desk) = filled(shared());
     with_docker(&desk);
-    stand_in(&desk, "kubectl");
-    for _ in 0..3 {
-        section.run(&desk);
-    }
+    stand_in_of_kubectl(&desk, "SuccessCriteriaMet Complete");
+    section.run(&desk);
+    let first = called(&desk);
+    let upgrades = [section.take("bash"), section.take("bash")];
     section.end();
+    for upgrade in &upgrades {
+        // The image stays when there is no backup.
+        stand_in_of_kubectl(&desk, "FailureTarget Failed");
+        desk.bash(upgrade).fails(1, "there may be no backup");
+        stand_in_of_kubectl(&desk, "SuccessCriteriaMet Complete");
+        let calls = called(&desk).join("\n");
+        assert!(
+            !calls.contains("set image") && !calls.contains("patch"),
+            "{calls}"
+        );
+        fs::remove_file(desk.directory().join("called")).expect("what was called");
+    }
+    for upgrade in &upgrades {
+        desk.bash(upgrade).good();
+    }
     let manifests: String = fs::read_dir(repository().join("docker/kubernetes"))
         .expect("manifests")
         .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("a manifest"))
         .collect();
-    let calls = called(&desk);
-    assert_eq!(calls.len(), 11, "{calls:#?}");
+    let calls = [first, called(&desk)].concat();
+    assert_eq!(calls.len(), 5 + 5 + 7, "{calls:#?}");
+    let last = calls.last().expect("a call");
+    assert!(
+        last.starts_with(
+            "kubectl exec --namespace memory memory-2 --container postgres -- psql -d memory "
+        ),
+        "{last}"
+    );
     for call in &calls {
         for word in call.split([' ', '"']) {
             let named = word
@@ -344,10 +390,18 @@ fn troubleshooting(mut section: Section) {
     let damaged = section.run(&desk);
     has(
         &damaged,
-        &["path,recall,worst,short", "REINDEX", "ready", "t"],
+        &["path,recall,worst,short", "REINDEX", "index", "\"{"],
     );
     let rebuild = section.run(&desk);
+    section.run(&desk);
     section.end();
+    // As it was when it was dumped, and a database like others again.
+    let copied = desk.other("_copy");
+    let mut copy = copied.connect();
+    let over = "SELECT count(*) FROM memories WHERE expires_at <= now()";
+    assert_eq!(copy.one::<i64>(over, &[]), 1);
+    let template = "SELECT datistemplate FROM pg_database WHERE datname = current_database()";
+    assert!(!copy.one::<bool>(template, &[]));
     has(
         &rebuild,
         &["operation,phase,done,total,remaining", "format"],

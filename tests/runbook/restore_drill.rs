@@ -1,8 +1,10 @@
 //! docker/scripts/restore-drill.sh: it says that a backup is good only when it is.
 
+use std::time::Duration;
+
 use super::desk::{Desk, Outcome};
 use super::store::{cluster, filled};
-use crate::support::Sql;
+use crate::support::{Cluster, Options, Sql, wait_until};
 
 fn drill(desk: &Desk) -> Outcome {
     desk.bash("restore-drill.sh")
@@ -16,19 +18,25 @@ fn drills_left(desk: &Desk) -> i64 {
     )
 }
 
-/// Marks the databases that this desk's drills make, so that they are told from those of other tests; then does `more` with
-/// the arguments of createdb, whose last is the database.
+/// Marks the databases that this desk's drills make, so that they are told from those of other tests.
 fn mark_drills(desk: &Desk) {
-    let real = desk
-        .cluster
-        .server
-        .program("createdb")
-        .display()
-        .to_string();
+    let real = desk.cluster.server.program("psql").display().to_string();
     desk.program(
-        "createdb",
+        "psql",
         &format!(
-            "#!/bin/bash\n'{real}' \"$@\" || exit\necho \"${{@: -1}}\" >> \"$HOME/drills\"\npsql -Xq -d postgres -c \"COMMENT ON DATABASE ${{@: -1}} IS '{}'\"\n",
+            r#"#!/bin/bash
+'{real}' "$@" || exit
+for word; do
+    case $word in
+        'CREATE DATABASE memory_drill_'*)
+            drill=${{word#CREATE DATABASE }}
+            drill=${{drill%% *}}
+            echo "$drill" >> "$HOME/drills"
+            '{real}' -Xq -d postgres -c "COMMENT ON DATABASE $drill IS '{}'"
+            ;;
+    esac
+done
+"#,
             desk.database
         ),
     );
@@ -75,6 +83,42 @@ fn the_newest_dump_is_restored_checked_and_dropped_again() {
         sql.one::<i64>("SELECT count(*) FROM memories", &[]),
         memories + 1
     );
+}
+
+/// The worker, who removes and seals in every database, keeps away from the copy, however long the drill takes.
+#[test]
+fn what_has_expired_since_the_dump_is_in_the_copy() {
+    let cluster = Cluster::start(Options {
+        preload: true,
+        settings: vec![
+            "memory_ext.databases = 'none'",
+            "memory_ext.naptime = '1s'",
+            "memory_ext.seal_interval = '1s'",
+        ],
+    });
+    let (database, desk) = filled(&cluster);
+    let mut sql = database.connect();
+    let memories: i64 = sql.one("SELECT count(*) FROM memories", &[]);
+    desk.bash("memory-backup.sh").good();
+    cluster.admin("ALTER SYSTEM SET memory_ext.databases = '*'");
+    cluster.reload();
+    let over = "SELECT count(*) FROM memories WHERE expires_at <= now()";
+    assert_eq!(sql.one::<i64>(over, &[]), 1);
+    let worker_came = || sql.one::<i64>(over, &[]) == 0;
+    wait_until("the worker comes", Duration::from_secs(30), worker_came);
+
+    let real = cluster.server.program("pg_restore").display().to_string();
+    desk.program(
+        "pg_restore",
+        &format!("#!/bin/bash\n'{real}' \"$@\" || exit\nif [ \"$1\" = -d ]; then sleep 4; fi\n"),
+    );
+    let report = drill(&desk).good();
+    assert!(
+        report.contains(&format!(": {memories} memories, ")),
+        "{report}"
+    );
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'memory_drill_%'";
+    assert_eq!(cluster.connect("postgres").one::<i64>(left, &[]), 0);
 }
 
 #[test]
