@@ -341,3 +341,30 @@ fn c17_a_backup_of_an_admins_own_making_reaches_no_other_project() {
     );
     assert_eq!(versions.first(), Some(&1));
 }
+
+/// What a backup left out as secret is not to be lost when it is none any more.
+#[test]
+fn a_clean_restore_that_would_remove_what_the_backup_left_out_is_refused() {
+    let mut sql = database().connect();
+    sql.run("SELECT memory_add('pin of the safe: 4711', id => 's', sensitive => true); SELECT memory_add('words', id => 'w')");
+    let name = name();
+    backup(&mut sql, &name, "");
+    sql.run("SELECT memory_add('since', id => 'n'); SELECT memory_update('s', content => 'pin of the old safe: 4711', sensitive => false)");
+    let before = contents(&mut sql);
+
+    for arguments in ["", ", dry_run => true"] {
+        let call = format!("SELECT memory_restore('{name}', clean => true{arguments})");
+        sql.refused(&call, &[])
+            .is("55000")
+            .says("sensitive when it was made")
+            .helps()
+            .well_formed();
+        assert_eq!(contents(&mut sql), before);
+    }
+    restore(&mut sql, &name, "");
+    let ids = "SELECT id FROM memories ORDER BY id";
+    assert_eq!(sql.column::<String>(ids, &[]), ["n", "s", "w"]);
+    sql.run("SELECT memory_update('s', sensitive => true)");
+    restore(&mut sql, &name, ", clean => true");
+    assert_eq!(sql.column::<String>(ids, &[]), ["s", "w"]);
+}

@@ -3,9 +3,10 @@
 use super::contents;
 use super::failure;
 use super::merge::{Merge, Outcome, alike, differs};
-use crate::pg::error::Result;
+use crate::pg::error::{Error, Result};
 use crate::pg::owner::SettingScope;
 use crate::pg::spi::Arg;
+use crate::pg::system;
 use crate::store::maintenance::progress::{Phase, Progress};
 
 const SAME: &str = "t.id = s.id AND t.project_id = s.project_id";
@@ -31,6 +32,9 @@ pub fn prepare(merge: &Merge<'_>, outcome: &mut Outcome) -> Result<()> {
             return Err(failure::damaged());
         }
         outcome.kept_sensitive = keep_sensitive(merge);
+        if merge.plan.clean {
+            refuse_to_lose(merge)?;
+        }
     }
     // A memory that was made since has the place of one whose time is over, and a sensitive one that of any that a backup
     // without sensitive memories brings: that comes back as a tombstone, at a time that is the same at every restore.
@@ -46,6 +50,24 @@ pub fn prepare(merge: &Merge<'_>, outcome: &mut Outcome) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A memory that is not in the backup has come since, and goes in a clean restore; or it was a secret then and is none now.
+fn refuse_to_lose(merge: &Merge<'_>) -> Result<()> {
+    let was_left_out = format!(
+        "SELECT EXISTS (
+             SELECT FROM @s@.memories t JOIN @s@.memory_history h ON h.memory_id = t.id AND h.project_id = t.project_id
+             WHERE {} AND NOT t.is_sensitive AND h.is_sensitive AND h.valid_to >= {}::timestamptz
+                   AND NOT EXISTS (SELECT FROM @staged@memories s WHERE {SAME}))",
+        merge.in_scope("t"),
+        system::quoted_literal(merge.plan.made_at)
+    );
+    if !merge.holds(&was_left_out) {
+        return Ok(());
+    }
+    Err(Error::state("the backup left out memories that were sensitive when it was made and are not any more")
+        .detail("A clean restore would remove them as if they had been added since.")
+        .hint("Restore without clean, or restore a backup made with include_sensitive; or delete those memories first."))
 }
 
 /// The memories `t` that are not in the backup and are there after it all the same.

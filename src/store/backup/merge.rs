@@ -23,6 +23,8 @@ pub struct Plan<'a> {
     pub project: Option<&'a str>,
     /// The backup left sensitive memories out: those of the store stay as they are, with all that belongs to them.
     pub without_sensitive: bool,
+    /// When the backup was made, in ISO 8601.
+    pub made_at: &'a str,
     /// Rows that are not in the backup go away.
     pub clean: bool,
     /// Only count.

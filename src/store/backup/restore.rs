@@ -116,6 +116,7 @@ pub fn run(
     let plan = Plan {
         project,
         without_sensitive: !header.includes_sensitive,
+        made_at: &header.created_at,
         // A store made a moment ago has its first types, and nothing else.
         clean: wish.clean || created,
         dry_run: wish.dry_run,
