@@ -505,7 +505,7 @@ fn whatever_state_the_store_is_in_the_scrape_succeeds() {
         (
             "without the index",
             "DROP INDEX ix_memories_embedding_hnsw",
-            0.0,
+            1.0,
             Some(3.0),
         ),
     ];

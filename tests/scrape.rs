@@ -437,6 +437,10 @@ fn settings_of_containers_are_taken_by_a_server_and_a_backup_is_made() {
     assert!(good, "{said}");
     let key = cluster.directory().join("backup.key");
     fs::copy(place.join("backup_key"), &key).expect("the key is copied");
+    let database = initialised(&cluster);
+    let mut sql = database.connect();
+    // Before the first check, as the second is hours later.
+    sql.run("SELECT memory_add('the ferry leaves at noon'); SELECT memory_add('the tide turns at three')");
     for (name, value) in &of_set {
         let here = match name.as_str() {
             "memory_ext.backup_directory" => cluster.directory().display().to_string(),
@@ -446,9 +450,6 @@ fn settings_of_containers_are_taken_by_a_server_and_a_backup_is_made() {
         cluster.admin(&format!("ALTER SYSTEM SET {name} = '{here}'"));
     }
     cluster.reload();
-    let database = initialised(&cluster);
-    let mut sql = database.connect();
-    sql.run("SELECT memory_add('the ferry leaves at noon'); SELECT memory_add('the tide turns at three')");
     wait_until("both have a metric", Duration::from_secs(30), || {
         let given: String = sql.one("SELECT memory_metrics()", &[]);
         ["\nmemory_integrity_issues 0\n", "\nmemory_recall_ratio "]
