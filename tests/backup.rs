@@ -225,16 +225,53 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
         &format!("SELECT memory_backup_verify('{mine}', project_id => 'other')"),
         &[],
     );
-    assert_eq!(verified["counts"], made["counts"]);
+    for about in ["counts", "size", "sha256", "includes_sensitive"] {
+        assert_eq!(verified[about], made[about], "{about}");
+    }
     let foreign: Value = admin.one(
         &format!("SELECT memory_backup_verify('{whole}', project_id => 'other')"),
         &[],
     );
-    assert_eq!(
-        foreign["counts"],
-        Value::Null,
-        "how much others have is not theirs to know: {foreign}"
-    );
+    for about in ["counts", "size", "sha256", "includes_sensitive"] {
+        assert_eq!(
+            foreign[about],
+            Value::Null,
+            "what others have is not theirs to know: {foreign}"
+        );
+    }
+    // Nor is whose another backup is, whatever is done with it.
+    let theirs = name();
+    backup(&mut sql, &theirs, ", project_id => 'default'");
+    for call in [
+        format!("memory_backup_verify('{theirs}', project_id => 'other')"),
+        format!("memory_restore('{theirs}', project_id => 'other')"),
+        format!("memory_restore('{theirs}', dry_run => true, project_id => 'other')"),
+        format!("memory_backup_rotate('{theirs}', new_passphrase => 'x', project_id => 'other')"),
+    ] {
+        admin
+            .refused(&format!("SELECT {call}"), &[])
+            .is("42501")
+            .says("not of project \"other\"")
+            .keeps("default")
+            .helps()
+            .well_formed();
+    }
+    // Who may do all is told.
+    sql.refused(
+        &format!("SELECT memory_restore('{theirs}', project_id => 'other')"),
+        &[],
+    )
+    .is("22023")
+    .says("of project \"default\", not of project \"other\"")
+    .hints("Leave out project_id")
+    .well_formed();
+    sql.refused(
+        &format!("SELECT memory_restore('{theirs}', include_grants => true)"),
+        &[],
+    )
+    .is("22023")
+    .hints("Leave out include_grants")
+    .well_formed();
 }
 
 #[test]
