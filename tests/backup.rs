@@ -275,6 +275,52 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
 }
 
 #[test]
+fn a_project_that_has_nothing_is_backed_up_with_a_warning() {
+    let database = database();
+    let (mut sql, heard) = support::backup::noticing(&database);
+    furnish(&mut sql);
+    let warnings = || -> Vec<String> {
+        let mut heard = heard.lock().expect("not poisoned");
+        let heard = std::mem::take(&mut *heard);
+        heard
+            .into_iter()
+            .filter(|line| line.starts_with("WARNING"))
+            .collect()
+    };
+    let (whole, mine, nothing) = (name(), name(), name());
+    backup(&mut sql, &whole, "");
+    backup(&mut sql, &mine, ", project_id => 'other'");
+    assert_eq!(warnings(), [""; 0]);
+    let expected =
+        ["WARNING: project \"defualt\" has nothing to back up: the backup has no row of it"];
+    backup(
+        &mut sql,
+        &nothing,
+        ", project_id => 'defualt', dry_run => true",
+    );
+    assert_eq!(warnings(), expected);
+    sql.run("SELECT count(*) FROM memory_backup_stream(project_id => 'defualt')");
+    assert_eq!(warnings(), expected);
+    for arguments in [", dry_run => true", ""] {
+        restore(
+            &mut sql,
+            &whole,
+            &format!(", project_id => 'other'{arguments}"),
+        );
+        assert_eq!(warnings(), [""; 0]);
+        restore(
+            &mut sql,
+            &whole,
+            &format!(", project_id => 'otehr'{arguments}"),
+        );
+        assert_eq!(
+            warnings(),
+            ["WARNING: the backup has nothing of project \"otehr\": no row of it comes back"]
+        );
+    }
+}
+
+#[test]
 fn c17_a_projects_backup_holds_that_project_only() {
     let mut sql = database().connect();
     furnish(&mut sql);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use memory_core::container::Secret;
 use serde_json::{Value, json};
 
-use super::contents;
+use super::contents::{self, Extent};
 use super::merge::{self, Outcome, Plan};
 use super::read::{self, Checked, Source};
 use super::stage::{self, Scope};
@@ -98,6 +98,7 @@ pub fn run(
                 tally.inserted = rows;
             }
         }
+        warn_of_nothing(wish, &outcome);
         return Ok(report(
             &checked,
             source.shown(),
@@ -130,6 +131,7 @@ pub fn run(
         stages.drop(&call);
         Ok(outcome)
     })?;
+    warn_of_nothing(wish, &outcome);
     if wish.verbose {
         for (table, tally) in &outcome.tables {
             system::notice(&format!(
@@ -170,6 +172,19 @@ fn scope<'a>(
             .hint("Leave out project_id, or name that project: a backup comes back into the project that it is of."))
         }
         (asked, has) => Ok(asked.or(has)),
+    }
+}
+
+/// What is asked for by a name that was misspelt is nothing.
+fn warn_of_nothing(wish: &Wish<'_>, outcome: &Outcome) {
+    let has_rows = outcome.tables.iter().any(|(name, tally)| {
+        let is_its = |table: &contents::Table| table.extent == Extent::Project;
+        tally.rows > 0 && contents::of_name(name).is_some_and(is_its)
+    });
+    if let Some(project) = wish.project.filter(|_| !has_rows) {
+        system::warning(&format!(
+            "the backup has nothing of project {project:?}: no row of it comes back"
+        ));
     }
 }
 
