@@ -132,8 +132,18 @@ fn what_cannot_be_told_is_no_verdict() {
     let other = cluster().directory().join("other key");
     std::fs::write(&other, "11".repeat(32)).expect("written");
     let other = other.to_str().expect("ASCII");
-    // A wrong key, and an anchor of another chain.
-    assert_eq!(verify(&file, &["--key-file", other]).0, Some(1));
+    // No key, another one, and an anchor of another chain.
+    for (arguments, part) in [
+        (&[][..], "none was given: --key-file"),
+        (&["--key-file", other], "Most likely it is another one"),
+    ] {
+        let (code, said) = verify(&file, arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.starts_with("cannot tell: ") && said.contains(part),
+            "{said}"
+        );
+    }
     let number = anchor.split(':').next().expect("a number");
     let foreign = format!("{number}:{}", "ab".repeat(32));
     let (code, said) = verify(&file, &["--key-file", key_text, "--anchor", &foreign]);
@@ -148,4 +158,18 @@ fn what_cannot_be_told_is_no_verdict() {
     }
     let (code, said) = verify(&PathBuf::from("/nowhere/export"), &[]);
     assert_eq!(code, Some(2), "{said}");
+    // What a failed export leaves, and what is an export of something else.
+    let dump: String = sql.one(
+        "SELECT string_agg(line, E'\\n') FROM memory_export() AS line",
+        &[],
+    );
+    for (content, part) in [
+        ("", "is empty"),
+        (dump.as_str(), "has no line of an export"),
+    ] {
+        std::fs::write(&file, content).expect("written");
+        let (code, said) = verify(&file, &["--key-file", key_text]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
 }

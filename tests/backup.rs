@@ -225,16 +225,99 @@ fn c17_backups_are_for_admins_of_what_is_in_them() {
         &format!("SELECT memory_backup_verify('{mine}', project_id => 'other')"),
         &[],
     );
-    assert_eq!(verified["counts"], made["counts"]);
+    for about in ["counts", "size", "sha256", "includes_sensitive"] {
+        assert_eq!(verified[about], made[about], "{about}");
+    }
     let foreign: Value = admin.one(
         &format!("SELECT memory_backup_verify('{whole}', project_id => 'other')"),
         &[],
     );
-    assert_eq!(
-        foreign["counts"],
-        Value::Null,
-        "how much others have is not theirs to know: {foreign}"
+    for about in ["counts", "size", "sha256", "includes_sensitive"] {
+        assert_eq!(
+            foreign[about],
+            Value::Null,
+            "what others have is not theirs to know: {foreign}"
+        );
+    }
+    // Nor is whose another backup is, whatever is done with it.
+    let theirs = name();
+    backup(&mut sql, &theirs, ", project_id => 'default'");
+    for call in [
+        format!("memory_backup_verify('{theirs}', project_id => 'other')"),
+        format!("memory_restore('{theirs}', project_id => 'other')"),
+        format!("memory_restore('{theirs}', dry_run => true, project_id => 'other')"),
+        format!("memory_backup_rotate('{theirs}', new_passphrase => 'x', project_id => 'other')"),
+    ] {
+        admin
+            .refused(&format!("SELECT {call}"), &[])
+            .is("42501")
+            .says("not of project \"other\"")
+            .keeps("default")
+            .helps()
+            .well_formed();
+    }
+    // Who may do all is told.
+    sql.refused(
+        &format!("SELECT memory_restore('{theirs}', project_id => 'other')"),
+        &[],
+    )
+    .is("22023")
+    .says("of project \"default\", not of project \"other\"")
+    .hints("Leave out project_id")
+    .well_formed();
+    sql.refused(
+        &format!("SELECT memory_restore('{theirs}', include_grants => true)"),
+        &[],
+    )
+    .is("22023")
+    .hints("Leave out include_grants")
+    .well_formed();
+}
+
+#[test]
+fn a_project_that_has_nothing_is_backed_up_with_a_warning() {
+    let database = database();
+    let (mut sql, heard) = support::backup::noticing(&database);
+    furnish(&mut sql);
+    let warnings = || -> Vec<String> {
+        let mut heard = heard.lock().expect("not poisoned");
+        let heard = std::mem::take(&mut *heard);
+        heard
+            .into_iter()
+            .filter(|line| line.starts_with("WARNING"))
+            .collect()
+    };
+    let (whole, mine, nothing) = (name(), name(), name());
+    backup(&mut sql, &whole, "");
+    backup(&mut sql, &mine, ", project_id => 'other'");
+    assert_eq!(warnings(), [""; 0]);
+    let expected =
+        ["WARNING: project \"defualt\" has nothing to back up: the backup has no row of it"];
+    backup(
+        &mut sql,
+        &nothing,
+        ", project_id => 'defualt', dry_run => true",
     );
+    assert_eq!(warnings(), expected);
+    sql.run("SELECT count(*) FROM memory_backup_stream(project_id => 'defualt')");
+    assert_eq!(warnings(), expected);
+    for arguments in [", dry_run => true", ""] {
+        restore(
+            &mut sql,
+            &whole,
+            &format!(", project_id => 'other'{arguments}"),
+        );
+        assert_eq!(warnings(), [""; 0]);
+        restore(
+            &mut sql,
+            &whole,
+            &format!(", project_id => 'otehr'{arguments}"),
+        );
+        assert_eq!(
+            warnings(),
+            ["WARNING: the backup has nothing of project \"otehr\": no row of it comes back"]
+        );
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ use support::backup::{backup, database, file, furnish, name, put, vault};
 use support::{Database, Random, Refusal, Sql, store_hash};
 
 const CONSTANT: &str = "wrong key or damaged backup";
+/// The same for whatever it is.
+const HINT: &str = "Check that the key is the one that the backup was made with, or was last put under (key_file, passphrase, or memory_ext.backup_key_file), that the whole file was copied, and that a manifest beside it is its own; else take another copy of the backup.";
 const ENVELOPE: usize = 1024;
 
 /// A small backup with its manifest, and one of another store.
@@ -97,7 +99,7 @@ impl Target {
         );
         assert_eq!(
             (refusal.detail.as_str(), refusal.hint.as_str()),
-            ("", ""),
+            ("", HINT),
             "{what}"
         );
     }
@@ -406,7 +408,7 @@ fn bk_14_a_wrong_key_is_the_same_error_as_damage() {
                     refusal.message.as_str(),
                     refusal.hint.as_str()
                 ),
-                ("22000", CONSTANT, "")
+                ("22000", CONSTANT, HINT)
             );
         }
         target
@@ -434,6 +436,7 @@ fn bk_14_a_wrong_key_is_the_same_error_as_damage() {
             .is("22023")
             .says(part)
             .keeps("correct horse")
+            .helps()
             .well_formed();
     }
     let verified: Value = target.sql.one(
@@ -488,6 +491,7 @@ fn garbage_of_any_size_is_refused_at_once() {
                 .refused(&format!("SELECT {function}('{name}')"), &[])
                 .is("22000")
                 .says(message)
+                .helps()
                 .well_formed();
         }
         assert!(

@@ -118,12 +118,19 @@ fn a_path_that_leads_out_of_the_directory_is_refused() {
         sql.refused("SELECT memory_backup($1)", &[&path])
             .is("22023")
             .says("names no file")
+            .hints("ends with the file's name")
             .well_formed();
     }
     sql.refused("SELECT memory_backup(NULL)", &[]).is("22023");
-    sql.refused("SELECT memory_backup($1)", &[&"x".repeat(300)])
-        .is("22023")
-        .says("name");
+    for length in [220, 300, 5000] {
+        sql.refused("SELECT memory_backup($1)", &[&"x".repeat(length)])
+            .is("22023")
+            .says("name")
+            .hints("219 bytes")
+            .well_formed();
+    }
+    sql.query("SELECT memory_backup($1)", &[&"x".repeat(219)])
+        .expect("a long name");
     assert_eq!(
         fs::read_dir(&away).expect("a directory").count(),
         1,
@@ -590,6 +597,7 @@ fn what_the_server_may_not_read_or_write_is_said() {
             &[],
         )
         .is("58P01")
+        .hints("The directory has to be there")
         .well_formed();
     }
     backup(&mut sql, &blind, "");
@@ -598,14 +606,17 @@ fn what_the_server_may_not_read_or_write_is_said() {
         sql.refused(&format!("SELECT {function}('{blind}')"), &[])
             .is("42501")
             .says("Permission denied")
+            .hints("the server's user")
             .well_formed();
         sql.refused(&format!("SELECT {function}('{gone}')"), &[])
             .is("58P01")
             .says("No such file")
+            .hints("on the server's machine")
             .well_formed();
         sql.refused(&format!("SELECT {function}('{closed}')"), &[])
             .is("42809")
             .says("no ordinary file")
+            .helps()
             .well_formed();
     }
     // A pipe that nobody writes to is not waited for.

@@ -59,14 +59,24 @@ fn a_key_is_32_bytes_in_one_of_the_forms_or_a_passphrase() {
             "{refusal:?}"
         );
     }
-    put(&key_file, b"passphrase:correct horse\n");
     let by_phrase = support::backup::name();
-    backup(&mut sql, &by_phrase, &format!(", key_file => '{key_file}'"));
-    let verified: Value = sql.one(
-        &format!("SELECT memory_backup_verify('{by_phrase}', passphrase => 'correct horse')"),
-        &[],
-    );
-    assert_eq!(verified["key"], "argon2id");
+    // Written as in "name: value", too.
+    for (place, form) in [
+        b"passphrase:correct horse\n",
+        &b"passphrase: correct horse\n"[..],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        put(&key_file, form);
+        let made = format!("{by_phrase}.{place}");
+        backup(&mut sql, &made, &format!(", key_file => '{key_file}'"));
+        let verified: Value = sql.one(
+            &format!("SELECT memory_backup_verify('{made}', passphrase => 'correct horse')"),
+            &[],
+        );
+        assert_eq!(verified["key"], "argon2id");
+    }
     sql.refused(
         &format!("SELECT memory_backup('{by_phrase}x', passphrase => '')"),
         &[],
@@ -80,7 +90,9 @@ fn a_key_is_32_bytes_in_one_of_the_forms_or_a_passphrase() {
         &[],
     )
     .is("22023")
-    .says("both");
+    .says("both")
+    .helps()
+    .well_formed();
 }
 
 #[test]

@@ -182,14 +182,14 @@ fn every_change_of_a_row_is_named() {
     assert_eq!(faults(&mut sql), ["added events 22 seal 3"]);
 }
 
-fn finding(sql: &mut Client) -> (String, i64) {
+fn finding(sql: &mut Client) -> (String, i64, String) {
     let row = sql
         .query_one(
-            "SELECT status, issues FROM memory_check_integrity() WHERE check_name = 'audit_seals'",
+            "SELECT status, issues, coalesce(details ->> 'hint', '') FROM memory_check_integrity() WHERE check_name = 'audit_seals'",
             &[],
         )
         .expect("a finding");
-    (row.get(0), row.get(1))
+    (row.get(0), row.get(1), row.get(2))
 }
 
 #[test]
@@ -342,8 +342,23 @@ fn a_key_makes_seals_that_nobody_else_can_make() {
         faults(&mut sql),
         ["not_keyed seal 1", "not_keyed seal 2", "wrong_key seal 3"]
     );
+    let (status, issues, hint) = finding(&mut sql);
+    assert_eq!((status.as_str(), issues), ("error", 3));
+    assert!(hint.contains("former keys"), "{hint}");
     sql.run("RESET memory_ext.audit_key_file");
     assert_eq!(faults(&mut sql), ["wrong_key seal 3"]);
+    // That a setting is missing is no sign of somebody's changes, and hides none.
+    let (status, issues, hint) = finding(&mut sql);
+    assert_eq!((status.as_str(), issues), ("warning", 1));
+    assert!(
+        hint.contains("memory_ext.audit_key_file is not set") && !hint.contains("changed"),
+        "{hint}"
+    );
+    sql.run("BEGIN");
+    sql.run("SET LOCAL session_replication_role = replica; UPDATE memory_events SET role = 'nobody' WHERE event_id = 7");
+    let (status, issues, _) = finding(&mut sql);
+    assert_eq!((status.as_str(), issues), ("error", 2));
+    sql.run("ROLLBACK");
     sql.run("SELECT memory_update('m1', 'and more')");
     sql.refused("SELECT * FROM memory_audit_seal()", &[])
         .is("55000")
@@ -384,7 +399,8 @@ fn a_key_makes_seals_that_nobody_else_can_make() {
                 .keeps("nowhere")
                 .well_formed();
         }
-        assert_eq!(finding(&mut sql), ("error".to_owned(), 1));
+        let (status, issues, _) = finding(&mut sql);
+        assert_eq!((status.as_str(), issues), ("error", 1));
     }
 }
 

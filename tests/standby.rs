@@ -129,11 +129,39 @@ fn a_hot_standby_reads_everything_and_refuses_writes_clearly() {
             "{refusal:?}"
         );
     }
-    standby
-        .refused("SELECT memory_add('x')", &[])
-        .says("standby")
-        .hints("primary")
-        .well_formed();
+    for (call, doing) in [
+        ("memory_add('x')", "add memories"),
+        ("memory_kv_set('k', 'v')", "set keys"),
+        ("memory_vote('ID', 'helpful', 'a')", "vote on memories"),
+        ("memory_delta('[]')", "apply deltas"),
+        (
+            "memory_session_start('s', agent_id => 'a')",
+            "write session progress",
+        ),
+        (
+            "memory_feature_create('f', 'what', agent_id => 'a')",
+            "write features",
+        ),
+        ("memory_run_start('r', agent_id => 'a')", "record runs"),
+        ("memory_grant('reader', 'p')", "grant rights"),
+        ("memory_maintenance(dry_run => false)", "maintain memories"),
+        (
+            "memory_cleanup_orphans(dry_run => false)",
+            "clean up memories",
+        ),
+        ("memory_rebuild_index()", "rebuild the vector index"),
+        ("memory_reembed()", "embed memories again"),
+    ] {
+        let refusal = standby
+            .refused(
+                &format!("SELECT * FROM {}", call.replace("ID", &before)),
+                &[],
+            )
+            .is("55000")
+            .hints("primary")
+            .well_formed();
+        assert_eq!(refusal.message, format!("cannot {doing} on a standby"));
+    }
 
     // Promoted, it is a server like any other.
     cluster.promote();

@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use postgres::Client;
 use serde_json::{Value, json};
+use support::integrity::wrong;
 use support::{Sql, cluster, database, granted, role};
 
 #[test]
@@ -156,6 +159,9 @@ fn the_extension_works_in_any_schema_with_pgvector_in_another() {
         ("\"Mem ory\"", "\"Vec tor\""),
         ("\"a\"\"b\"", "\"sel.ect\""),
         ("public", "extensions"),
+        // What looks like a placeholder of the statements, which is filled in once.
+        ("\"we@s@@v@\"", "vec"),
+        ("\"it's\"", "\"@s@\""),
     ] {
         let database = cluster().empty_database();
         let mut owner = database.connect();
@@ -172,7 +178,76 @@ fn the_extension_works_in_any_schema_with_pgvector_in_another() {
         owner.run(&format!("SET search_path = {schema}; INSERT INTO memories (content) VALUES ('by hand'); UPDATE memories SET content = 'by hand again' WHERE content = 'by hand'"));
         assert_eq!(owner.one::<i64>("SELECT count(*) FROM memory_search('by hand again', 1) WHERE content = 'by hand again'", &[]), 1);
         assert_eq!(owner.one::<String>("SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class WHERE relname IN ('memories', 'memory_events')", &[]), schema);
+        look_after(&mut owner, schema);
     }
+}
+
+/// Checks, seals, rebuilds, backs up and restores, whose statements name the schema in other ways.
+fn look_after(sql: &mut Client, schema: &str) {
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
+    assert_eq!(wrong(sql), [""; 0], "{schema}");
+    sql.run("DROP INDEX ix_memories_embedding_hnsw");
+    let repair: Vec<String> = sql.column(
+        "SELECT jsonb_array_elements_text(details -> 'repair') FROM memory_check_integrity() WHERE check_name = 'indexes'",
+        &[],
+    );
+    sql.run(&repair.join(";"));
+    sql.run("SELECT memory_rebuild_index()");
+    let script: String = sql.one("SELECT memory_rebuild_script()", &[]);
+    for statement in script.lines().filter(|line| !line.starts_with(['-', '\\'])) {
+        sql.run(statement);
+    }
+    let sealed: i64 = sql.one(
+        "SELECT sum(sealed_rows)::bigint FROM memory_audit_seal()",
+        &[],
+    );
+    let exported: i64 = sql.one("SELECT count(*) FROM memory_audit_export()", &[]);
+    assert!(exported > sealed, "{schema}");
+    let path = cluster().directory().join(format!(
+        "of a schema {}",
+        NAMES.fetch_add(1, Ordering::Relaxed)
+    ));
+    let path = path.to_str().expect("ASCII");
+    let made: Value = sql.one("SELECT memory_backup($1, passphrase => 'x')", &[&path]);
+    sql.run(
+        "SELECT memory_forget(ids => ARRAY(SELECT id FROM memories), reason => 'to come back')",
+    );
+    for (dry_run, inserted) in [(true, true), (false, true), (true, false)] {
+        let restored: Value = sql.one(
+            "SELECT memory_restore($1, passphrase => 'x', dry_run => $2)",
+            &[&path, &dry_run],
+        );
+        for table in ["memories", "memory_history"] {
+            let expected = match inserted {
+                true => &made["counts"][table],
+                false => &json!(0),
+            };
+            assert_eq!(
+                &restored["tables"][table]["inserted"], expected,
+                "{schema} {restored}"
+            );
+        }
+    }
+    assert_eq!(wrong(sql), [""; 0], "{schema}");
+    sql.run("SELECT * FROM memory_security_check(); SELECT memory_maintenance(); SELECT count(*) FROM memory_metrics()");
+}
+
+#[test]
+fn strings_of_the_old_kind_change_nothing() {
+    let database = cluster().empty_database();
+    let (mut sql, heard) = support::backup::noticing(&database);
+    sql.run("CREATE EXTENSION memory_ext CASCADE; SET standard_conforming_strings = off; SET backslash_quote = on");
+    exercise(&mut sql, "");
+    look_after(&mut sql, "public");
+    sql.run("ALTER TABLE memories DISABLE TRIGGER USER");
+    let disabled: String = sql.one(
+        "SELECT detail FROM memory_security_check() WHERE finding = 'a trigger of the store is disabled'",
+        &[],
+    );
+    assert!(disabled.contains("memory_after_change"), "{disabled}");
+    let heard = heard.lock().expect("not poisoned");
+    let warning = heard.iter().find(|line| line.starts_with("WARNING"));
+    assert_eq!(warning, None);
 }
 
 /// Uses every function once, as somebody who may do all, and checks that each did its work.

@@ -16,6 +16,7 @@
 //! | [`scan`] | personal data, secrets and prompt injection in a text; redaction |
 //! | [`seal`] | tamper evidence of the audit trail: Merkle roots chained by HMAC |
 //! | [`counters`] | counters and histograms that many count in at once |
+//! | [`template`] | statements with placeholders, filled in one pass |
 //! | [`exposition`] | Prometheus's text format |
 //!
 //! No function here panics on any input, reads a clock or draws a random number.
@@ -35,6 +36,7 @@ pub mod query;
 pub mod rank;
 pub mod scan;
 pub mod seal;
+pub mod template;
 pub mod text;
 
 /// What a memory can be; the first is the default.

@@ -34,7 +34,8 @@ pub use chain::{
 };
 pub use erasure::{ERASING_EVENTS, IdRanges, erased_history, to_history_ids};
 pub use export::{
-    ExportReport, LineFault, MAX_LINE_BYTES, event_line, history_line, seal_line, verify_export,
+    Conclusion, ExportReport, LineFault, MAX_LINE_BYTES, Unknown, event_line, history_line,
+    seal_line, verify_export,
 };
 pub use merkle::{MerkleTree, prove, verify_inclusion};
 pub use row::{

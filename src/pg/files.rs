@@ -107,11 +107,15 @@ impl Place {
 /// outside it, members of the role that PostgreSQL has for this.
 pub fn locate(path: &str, role: pg_sys::Oid, use_of_it: Use) -> Result<Place> {
     let given = Path::new(path);
+    let names_none = || {
+        Error::argument(format!("path {path:?} names no file"))
+            .hint("It ends with the file's name, and starts at memory_ext.backup_directory, or at / for an absolute path.")
+    };
     let (Some(parent), Some(name)) = (given.parent(), given.file_name()) else {
-        return Err(Error::argument(format!("path {path:?} names no file")));
+        return Err(names_none());
     };
     if path.ends_with('/') || path.ends_with("/.") {
-        return Err(Error::argument(format!("path {path:?} names no file")));
+        return Err(names_none());
     }
     if given.components().any(|part| part == Component::ParentDir) {
         return Err(Error::argument(format!("path {path:?} has a .. in it"))
@@ -235,7 +239,8 @@ fn open_path(path: &Path, shown: &str) -> Result<File> {
         false => Err(Error::coded(
             PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
             format!("{shown:?} is no ordinary file"),
-        )),
+        )
+        .hint("Directories, pipes and devices are not read: name a file.")),
     }
 }
 
@@ -545,5 +550,30 @@ pub fn failure(action: &str, shown: &str, error: &io::Error) -> Error {
     };
     let reason = error.to_string();
     let reason = reason.split(" (os error").next().unwrap_or(&reason);
-    Error::coded(code, format!("could not {action} {shown:?}: {reason}"))
+    let failed = Error::coded(code, format!("could not {action} {shown:?}: {reason}"));
+    match advice(action, error) {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
+}
+
+/// What to do about an error that has mostly to do with the path.
+fn advice(action: &str, error: &io::Error) -> Option<&'static str> {
+    let creates = action == Use::Create.action();
+    Some(match error.raw_os_error()? {
+        libc::ENOENT | libc::ENOTDIR if creates => {
+            "The directory has to be there already, on the server's machine."
+        }
+        libc::ENOENT | libc::ENOTDIR => {
+            "It is looked for on the server's machine; a relative path starts at memory_ext.backup_directory."
+        }
+        libc::ENAMETOOLONG => {
+            "Most file systems take a name of up to 219 bytes here: .manifest.json and a temporary ending come behind it."
+        }
+        libc::EACCES | libc::EPERM | libc::EROFS => {
+            "It is the server's user who reads and writes, not the client's."
+        }
+        libc::ENOSPC | libc::EDQUOT => "Make room, or choose another file system.",
+        _ => return None,
+    })
 }

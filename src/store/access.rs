@@ -305,10 +305,23 @@ impl Call {
 
 fn refuse_read_only(operation: &str) -> Result<()> {
     if system::in_recovery() {
-        return Err(
-            Error::state(format!("cannot {operation} memories on a standby"))
-                .hint("Connect to the primary server."),
-        );
+        let doing = match operation {
+            "maintenance" => "maintain memories",
+            "cleanup" => "clean up memories",
+            "reembed" => "embed memories again",
+            "rebuild" => "rebuild the vector index",
+            "seal" => "seal the audit trail",
+            "vote" => "vote on memories",
+            "delta" => "apply deltas",
+            "kv_set" => "set keys",
+            "session_start" | "session_update" => "write session progress",
+            "feature_create" | "feature_update" => "write features",
+            "run" => "record runs",
+            "grant" | "revoke" => &format!("{operation} rights"),
+            verb => &format!("{verb} memories"),
+        };
+        return Err(Error::state(format!("cannot {doing} on a standby"))
+            .hint("Connect to the primary server."));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use memory_core::template;
 use pgrx::pg_sys;
 
 use super::embedder::Embedder;
@@ -49,11 +50,9 @@ impl Store {
         &self.identity.vector_schema
     }
 
-    /// Puts the schemas' names into a statement: `@s@` the extension's, `@v@` pgvector's.
+    /// Puts the schemas' names into a statement: `@s@` the extension's, `@v@` pgvector's. Not twice: a name may have either in it.
     pub fn sql(&self, template: &str) -> String {
-        template
-            .replace("@s@", self.schema())
-            .replace("@v@", self.vector())
+        template::fill(template, &[("@s@", self.schema()), ("@v@", self.vector())])
     }
 
     /// Whether memories can be voted on and deprecated: the columns for that are there.

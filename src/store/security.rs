@@ -78,7 +78,7 @@ pub fn check() -> Result<Vec<Finding>> {
         let disabled_triggers: Option<String> = session
             .read(
                 "SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-                 WHERE c.relnamespace = $1 AND t.tgname LIKE 'memory\\_%' AND NOT t.tgisinternal AND t.tgenabled NOT IN ('O', 'A')",
+                 WHERE c.relnamespace = $1 AND starts_with(t.tgname::text, 'memory_') AND NOT t.tgisinternal AND t.tgenabled NOT IN ('O', 'A')",
                 Planning::Auto,
                 &[Arg::oid(schema_oid)],
             )

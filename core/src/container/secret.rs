@@ -60,7 +60,7 @@ impl Secret {
 
     /// Reads a key file. It holds one of
     ///
-    /// - `passphrase:` and the passphrase, all of the rest of the file's only line
+    /// - `passphrase:` and the passphrase, all of the rest of the file's only line but blanks in front of it
     /// - a key as 64 hexadecimal digits, or as base64 (44 characters, RFC 4648 section 4)
     /// - a key as 32 raw bytes, which must not all be printable ASCII: that would be somebody's
     ///   passphrase, which must not be used without a KDF
@@ -68,7 +68,9 @@ impl Secret {
     /// Texts may end with a line feed or with carriage return and line feed.
     pub fn from_key_file(content: &[u8]) -> Result<Self, SecretError> {
         if let Some(rest) = content.strip_prefix(PASSPHRASE_PREFIX) {
-            return Self::from_passphrase_file(rest);
+            let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+            let (_, passphrase) = rest.split_at(blanks.count());
+            return Self::from_passphrase_file(passphrase);
         }
         if content.len() == KEY_LEN {
             return match content.iter().all(|byte| matches!(byte, b' '..=b'~')) {

@@ -143,6 +143,8 @@ pub struct ExportReport {
     pub seals: u64,
     pub events: u64,
     pub history: u64,
+    /// Seals that were made with a key.
+    pub keyed: u64,
     pub chain: Vec<ChainFault>,
     /// Of every seal, by table and range.
     pub batches: Vec<BatchReport>,
@@ -155,11 +157,65 @@ pub struct ExportReport {
     pub more_faults: u64,
 }
 
+/// What can be told of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    Intact,
+    Altered,
+    Unknown(Unknown),
+}
+
+/// Why it cannot be told whether an export is intact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Nothing in the file is a line of an export.
+    NoExport,
+    /// There is no seal, nor is one known that has to be there.
+    NotSealed,
+    /// No MAC was made with a key that is given, and nothing else is wrong: another key, or somebody made the whole chain anew.
+    KeyMissing,
+}
+
 impl ExportReport {
+    pub fn conclusion(&self) -> Conclusion {
+        if self.seals + self.events + self.history == 0 {
+            return Conclusion::Unknown(Unknown::NoExport);
+        }
+        match self.is_intact() {
+            true if self.seals == 0 => Conclusion::Unknown(Unknown::NotSealed),
+            true => Conclusion::Intact,
+            false if self.is_but_for_the_key() => Conclusion::Unknown(Unknown::KeyMissing),
+            false => Conclusion::Altered,
+        }
+    }
+
+    /// Whether all that is wrong follows from no MAC being of a key that is given.
+    fn is_but_for_the_key(&self) -> bool {
+        let of_other_keys = self.chain.iter().filter_map(|fault| match fault {
+            ChainFault::WrongKey { number } => Some(*number),
+            _ => None,
+        });
+        let Some(first) = of_other_keys.clone().min() else {
+            return false;
+        };
+        let follows = |fault: &ChainFault| match fault {
+            ChainFault::WrongKey { .. } => true,
+            // Of the beginning: the first seal with a key would vouch for it.
+            ChainFault::NotKeyed { number } => *number < first,
+            _ => false,
+        };
+        of_other_keys.count() as u64 == self.keyed
+            && self.chain.iter().all(follows)
+            && self.is_intact_but_for_the_chain()
+    }
+
     /// Whether nothing at all is wrong.
     pub fn is_intact(&self) -> bool {
-        self.chain.is_empty()
-            && self.uncovered.is_empty()
+        self.chain.is_empty() && self.is_intact_but_for_the_chain()
+    }
+
+    fn is_intact_but_for_the_chain(&self) -> bool {
+        self.uncovered.is_empty()
             && self.lines.is_empty()
             && self
                 .batches
@@ -243,6 +299,7 @@ impl Export {
             Line::Seal(seal) => {
                 let (seal, leaves) = seal.into_seal()?;
                 self.report.seals += 1;
+                self.report.keyed += u64::from(seal.key_id.is_some());
                 if let Some(leaves) = leaves {
                     self.leaves.entry(seal.number).or_insert(leaves);
                 }

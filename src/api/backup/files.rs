@@ -85,7 +85,7 @@ fn memory_backup_verify(
         };
         let work = || {
             let caller = system::current_role();
-            let _call = match open::open_if_present()? {
+            let call = match open::open_if_present()? {
                 Some(store) => Some(rights::begin_looking(store, project_id)?),
                 None => {
                     rights::refuse_strangers()?;
@@ -95,6 +95,9 @@ fn memory_backup_verify(
             let place = files::locate(required("path", path)?, caller, Use::Read)?;
             let secret = given.secret(caller)?;
             let checked = read::check(&mut FileSource::open(&place)?, &secret)?;
+            if let Some(call) = &call {
+                rights::refuse_another_projects(call, &checked)?;
+            }
             let mut report = checked.report(project_id);
             report["path"] = place.shown().into();
             Ok::<_, Error>(Jsonb::parse(&report.to_string()))

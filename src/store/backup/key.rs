@@ -32,7 +32,8 @@ impl Given<'_> {
         match (self.key_file, self.passphrase) {
             (Some(_), Some(_)) => Err(Error::argument(format!(
                 "both {prefix}key_file and {prefix}passphrase are given, expected one"
-            ))),
+            ))
+            .hint("Leave out the one that it is not; without either it is the key of memory_ext.backup_key_file.")),
             (Some(path), None) => {
                 let place = files::locate(path, caller, Use::Read)?;
                 if files::is_open_to_all(&place.path()) {

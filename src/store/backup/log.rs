@@ -49,12 +49,20 @@ pub fn merge(
         tally.inserted = merge.count(&format!("SELECT count(*) FROM {stage} s WHERE {missing}"));
         return;
     }
+    // The schema's name, which is in the sequence's, may look like a placeholder: neither goes through a template.
     let sequence = merge.text(&format!(
-        "SELECT pg_get_serial_sequence({}, '{number}')",
-        system::quoted_literal(&merge.sql(&table))
+        "SELECT pg_get_serial_sequence(oid::regclass::text, '{number}') FROM pg_class WHERE relnamespace = {} AND relname = '{name}'",
+        merge.call.store.identity.schema_oid.to_u32()
     ));
+    let drawn: i64 = merge
+        .session
+        .once_with(
+            &format!("SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}"),
+            &[],
+        )
+        .required(0, 1);
     let taken = merge.count(&format!(
-        "SELECT greatest((SELECT coalesce(max({number}), 0) FROM {table}), (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}))"
+        "SELECT greatest((SELECT coalesce(max({number}), 0) FROM {table}), {drawn})"
     ));
     // The admin of a project brings no numbers of his own making: with the highest there is, nobody's next entry would have one.
     let limit = match merge.plan.trusted {
@@ -65,7 +73,7 @@ pub fn merge(
     };
     // Behind every number that is taken or kept: what is numbered anew then meets no other. Not by setval(), which no rollback
     // takes back.
-    merge.run(&format!(
+    merge.session.once(&format!(
         "ALTER SEQUENCE {sequence} RESTART WITH {}",
         limit.saturating_add(1)
     ));
@@ -78,15 +86,16 @@ pub fn merge(
         )),
     });
     let rest = unnumbered(staged, number);
-    tally.inserted = merge.run(&format!(
+    let insert = merge.sql(&format!(
         "INSERT INTO {table} ({number}, {}) OVERRIDING SYSTEM VALUE
-         SELECT CASE WHEN n.taken IS NULL AND s.{number} > {sealed} AND s.{number} <= {limit} THEN s.{number} ELSE nextval({}) END, {}
+         SELECT CASE WHEN n.taken IS NULL AND s.{number} > {sealed} AND s.{number} <= {limit} THEN s.{number} ELSE nextval($1::regclass) END, {}
          FROM {stage} s LEFT JOIN (SELECT DISTINCT {number} AS taken FROM {table}) n ON n.taken = s.{number}
          WHERE {missing} ORDER BY s.{number}",
         contents::list(&rest, ""),
-        system::quoted_literal(&sequence),
         contents::list(&rest, "s.")
     ));
+    let inserted = merge.session.once_with(&insert, &[sequence.into()]);
+    tally.inserted = inserted.len() as u64;
 }
 
 /// Removes the entries that are not in the backup.

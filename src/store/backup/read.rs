@@ -197,7 +197,7 @@ impl Models {
 }
 
 impl Checked {
-    /// What a backup is, for whoever may see a project's numbers (`None`: all).
+    /// What a backup is, for whoever may see how much there is of a project (`None`: of all), and whether secrets are among it.
     pub fn report(&self, project: Option<&str>) -> Value {
         let header = &self.header;
         let whose = project.is_none() || header.project.as_deref() == project;
@@ -205,7 +205,7 @@ impl Checked {
             "backup_id": header.backup_id,
             "created_at": header.created_at,
             "project": header.project,
-            "includes_sensitive": header.includes_sensitive,
+            "includes_sensitive": whose.then_some(header.includes_sensitive),
             "extension_version": header.extension_version,
             "store_version": header.store_version,
             "server_version": header.server_version,
@@ -213,8 +213,8 @@ impl Checked {
             "dimensions": self.model.dimensions,
             "key": self.kdf.name(),
             "has_manifest": self.has_manifest,
-            "size": self.summary.bytes,
-            "sha256": self.summary.sha256,
+            "size": whose.then_some(self.summary.bytes),
+            "sha256": whose.then_some(&self.summary.sha256),
             "counts": whose.then(|| counts(&self.summary)),
         })
     }

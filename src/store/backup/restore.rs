@@ -5,6 +5,7 @@ use std::rc::Rc;
 use memory_core::container::Secret;
 use serde_json::{Value, json};
 
+use super::contents::{self, Extent};
 use super::merge::{self, Outcome, Plan};
 use super::read::{self, Checked, Source};
 use super::stage::{self, Scope};
@@ -62,20 +63,21 @@ pub fn run(
         ));
     }
     let header = &checked.header;
-    let project = scope(&checked, wish)?;
+    let project = scope(&checked, wish, call.as_ref())?;
     if header.includes_sensitive {
         rights::refuse_unconfirmed(wish.confirm_sensitive, "restoring a backup with")?;
     }
     if wish.include_grants && header.project.is_some() {
         return Err(Error::argument(
             "include_grants is true, but the backup is of one project and has no grants",
-        ));
+        )
+        .hint("Leave out include_grants, or restore a backup of the whole store."));
     }
     if wish.include_grants && project.is_some() {
         return Err(Error::argument(
             "include_grants is true, but grants come back with the whole store only",
         )
-        .hint("Leave out project_id."));
+        .hint("Leave out project_id, or include_grants."));
     }
     let number = migrate::number_of(&header.store_version).ok_or_else(|| newer(&checked))?;
     let (call, created) = match call {
@@ -92,10 +94,11 @@ pub fn run(
         for (table, rows) in stage::count(source, secret, &scope)? {
             let tally = outcome.tally(table.name);
             tally.rows = rows;
-            if table.merge != super::contents::Merge::Models {
+            if table.merge != contents::Merge::Models {
                 tally.inserted = rows;
             }
         }
+        warn_of_nothing(wish, &outcome);
         return Ok(report(
             &checked,
             source.shown(),
@@ -129,6 +132,7 @@ pub fn run(
         stages.drop(&call);
         Ok(outcome)
     })?;
+    warn_of_nothing(wish, &outcome);
     if wish.verbose {
         for (table, tally) in &outcome.tables {
             system::notice(&format!(
@@ -152,12 +156,36 @@ pub fn run(
 }
 
 /// The project whose rows come back: the one that is asked for, or the backup's.
-fn scope<'a>(checked: &'a Checked, wish: &Wish<'a>) -> Result<Option<&'a str>> {
+fn scope<'a>(
+    checked: &'a Checked,
+    wish: &Wish<'a>,
+    call: Option<&Call>,
+) -> Result<Option<&'a str>> {
     match (wish.project, checked.header.project.as_deref()) {
-        (Some(asked), Some(has)) if asked != has => Err(Error::argument(format!(
-            "the backup is of project {has:?}, not of project {asked:?}"
-        ))),
+        (Some(asked), Some(has)) if asked != has => {
+            // Whose it is, is not everybody's to know.
+            if let Some(call) = call {
+                rights::refuse_another_projects(call, checked)?;
+            }
+            Err(Error::argument(format!(
+                "the backup is of project {has:?}, not of project {asked:?}"
+            ))
+            .hint("Leave out project_id, or name that project: a backup comes back into the project that it is of."))
+        }
         (asked, has) => Ok(asked.or(has)),
+    }
+}
+
+/// What is asked for by a name that was misspelt is nothing.
+fn warn_of_nothing(wish: &Wish<'_>, outcome: &Outcome) {
+    let has_rows = outcome.tables.iter().any(|(name, tally)| {
+        let is_its = |table: &contents::Table| table.extent == Extent::Project;
+        tally.rows > 0 && contents::of_name(name).is_some_and(is_its)
+    });
+    if let Some(project) = wish.project.filter(|_| !has_rows) {
+        system::warning(&format!(
+            "the backup has nothing of project {project:?}: no row of it comes back"
+        ));
     }
 }
 

@@ -94,14 +94,27 @@ pub fn refuse_unconfirmed(confirmed: bool, doing: &str) -> Result<()> {
 
 /// A call for one project has to do with that project's backups only.
 pub fn refuse_foreign(call: &Call, checked: &Checked) -> Result<()> {
-    if may_do_all(&call.store, call.access.caller())
-        || checked.header.project.as_deref() == Some(call.project())
-    {
-        return Ok(());
+    match checked.header.project {
+        Some(_) => refuse_another_projects(call, checked),
+        None if may_do_all(&call.store, call.access.caller()) => Ok(()),
+        None => Err(foreign(call)),
     }
-    Err(Error::denied(format!(
-        "the backup is not of project {:?}",
-        call.project()
-    ))
-    .hint("It is for those who may do all: the owner of the memories, or an admin of project '*'."))
+}
+
+/// The same where a backup of the whole store will do, of which the call takes its project.
+pub fn refuse_another_projects(call: &Call, checked: &Checked) -> Result<()> {
+    match checked.header.project.as_deref() {
+        Some(project)
+            if project != call.project() && !may_do_all(&call.store, call.access.caller()) =>
+        {
+            Err(foreign(call))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn foreign(call: &Call) -> Error {
+    Error::denied(format!("the backup is not of project {:?}", call.project())).hint(
+        "It is for those who may do all: the owner of the memories, or an admin of project '*'.",
+    )
 }

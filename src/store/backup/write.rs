@@ -139,6 +139,7 @@ pub fn write<W: Write>(
         summary,
         manifest,
     } = writer.finish().map_err(failed)?;
+    warn_of_nothing(wish, &summary);
     let written = Written {
         header,
         summary,
@@ -146,6 +147,19 @@ pub fn write<W: Write>(
         seconds: system::unix_micros().saturating_sub(started) as f64 / 1e6,
     };
     Ok((output, written))
+}
+
+/// A project that nobody has used can be backed up, as it can be exported. A name that was misspelt is such a project.
+fn warn_of_nothing(wish: &Wish<'_>, summary: &Summary) {
+    let has_rows = summary.counts.iter().any(|count| {
+        let is_its = |table: &Table| table.extent == Extent::Project;
+        count.rows > 0 && contents::of_name(&count.table).is_some_and(is_its)
+    });
+    if let Some(project) = wish.project.filter(|_| !has_rows) {
+        system::warning(&format!(
+            "project {project:?} has nothing to back up: the backup has no row of it"
+        ));
+    }
 }
 
 /// How many rows a backup of the whole store will have by PostgreSQL's statistics, for the progress; 0: not known.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memory_core::template;
 use serde_json::{Value, json};
 
 use super::Inspection;
@@ -54,8 +55,12 @@ fn tables(inspection: &Inspection<'_>, session: &Session, expected: &Expected) -
         .flat_map(|(table, shape)| shape.columns.iter().map(move |column| (table, column)))
         .collect();
     let fill = |text: &str| {
-        text.replace("@vector@", store.vector())
-            .replace("@dimensions@", &store.dimensions.to_string())
+        let dimensions = store.dimensions.to_string();
+        let values = [
+            ("@vector@", store.vector()),
+            ("@dimensions@", dimensions.as_str()),
+        ];
+        template::fill(text, &values)
     };
     let text = |of: &dyn Fn(usize) -> String| -> Arg {
         (0..columns.len()).map(of).collect::<Vec<String>>().into()
@@ -306,12 +311,13 @@ fn bare(expression: &str) -> String {
 fn made_again(inspection: &Inspection<'_>, index: &super::expected::Index, there: bool) -> String {
     let store = &inspection.call.store;
     let (m, ef) = crate::store::parameters::hnsw_options(store);
-    let statement = index
-        .statement
-        .replace("@schema@", store.schema())
-        .replace("@vector@", store.vector())
-        .replace("@m@", &m)
-        .replace("@ef@", &ef);
+    let values = [
+        ("@schema@", store.schema()),
+        ("@vector@", store.vector()),
+        ("@m@", m.as_str()),
+        ("@ef@", ef.as_str()),
+    ];
+    let statement = template::fill(&index.statement, &values);
     match there {
         true => format!("DROP INDEX {}.{}; {statement};", store.schema(), index.name),
         false => format!("{statement};"),

@@ -29,10 +29,11 @@ fn options(call: &Call, m: Option<i32>, ef_construction: Option<i32>) -> Result<
     Ok((m, ef_construction))
 }
 
-fn create(call: &Call, how: &str, name: &str, m: i32, ef_construction: i32) -> String {
-    call.store.sql(&format!(
+/// A template.
+fn create(how: &str, name: &str, m: i32, ef_construction: i32) -> String {
+    format!(
         "CREATE INDEX {how}{name} ON @s@.memories USING hnsw (embedding @v@.vector_cosine_ops) WITH (m = {m}, ef_construction = {ef_construction})"
-    ))
+    )
 }
 
 /// Drops the index and builds it again, from vectors made anew if so wished; what was found and done.
@@ -72,7 +73,7 @@ pub fn rebuild(
         let started = Instant::now();
         // PostgreSQL's own pg_stat_progress_create_index tells how far that is.
         let building = Progress::of(Phase::BuildingIndex, 0);
-        session.once(&create(call, "", INDEX, m, ef_construction));
+        session.once(&call.store.sql(&create("", INDEX, m, ef_construction)));
         drop(building);
         let seconds = started.elapsed().as_secs_f64();
         let mut report = counts(call, session);
@@ -143,7 +144,7 @@ fn size(call: &Call, session: &Session) -> i64 {
 pub fn script(call: &Call, m: Option<i32>, ef_construction: Option<i32>) -> Result<String> {
     let (m, ef_construction) = options(call, m, ef_construction)?;
     let new = format!("{INDEX}_new");
-    let create = create(call, "CONCURRENTLY ", &new, m, ef_construction);
+    let create = create("CONCURRENTLY ", &new, m, ef_construction);
     Ok(call.store.sql(&format!(
         "-- For psql, as the owner of the memories, outside a transaction. Should it be interrupted, run it again.
 \\set ON_ERROR_STOP on

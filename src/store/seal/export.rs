@@ -9,7 +9,7 @@ use serde_json::json;
 use super::rows::{self, Pages};
 use super::{COLUMNS, seal_of};
 use crate::pg::error::Error;
-use crate::pg::spi::{self, Planning};
+use crate::pg::spi::{self, Arg, Planning};
 use crate::pg::system;
 use crate::store::access::Call;
 use crate::store::maintenance::progress::{Phase, Progress};
@@ -187,9 +187,10 @@ impl Export {
 fn lines(call: &Call) -> i64 {
     let sql = call.store.sql(
         "SELECT (SELECT count(*) FROM @s@.memory_audit_seals) + sum(greatest(reltuples, pg_stat_get_live_tuples(oid), 0))::bigint
-         FROM pg_class WHERE oid IN ('@s@.memory_events'::regclass, '@s@.memory_history'::regclass)",
+         FROM pg_class WHERE relnamespace = $1 AND relname IN ('memory_events', 'memory_history')",
     );
-    call.sql(|session| session.read(&sql, Planning::Generic, &[]).get(0, 1))
+    let args = [Arg::oid(call.store.identity.schema_oid)];
+    call.sql(|session| session.read(&sql, Planning::Generic, &args).get(0, 1))
         .unwrap_or(0)
 }
 

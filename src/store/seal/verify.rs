@@ -18,6 +18,11 @@ use crate::store::maintenance::progress::{Phase, Progress};
 /// Faults that are named; the others are counted.
 const MOST_FAULTS: usize = 10_000;
 
+/// The problem of seals whose key is not here.
+pub const WRONG_KEY: &str = "wrong_key";
+/// That of seals without one, which a key that is here ought to have made.
+pub const NOT_KEYED: &str = "not_keyed";
+
 /// Something that is not as it was sealed.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -193,7 +198,7 @@ fn chain(call: &Call, trust: Trust<'_>, report: &mut Report) {
             false => "memory_ext.audit_key_file has another key",
         };
         report.add(Fault {
-            problem: "wrong_key",
+            problem: WRONG_KEY,
             table: None,
             id: None,
             seal: Some(first),
@@ -222,7 +227,7 @@ impl Report {
             Edited { number } => ("seal_edited", number),
             BrokenLink { number } => ("chain_broken", number),
             Replaced { number } => ("seal_replaced", number),
-            NotKeyed { number } => ("not_keyed", number),
+            NotKeyed { number } => (NOT_KEYED, number),
             IdsNotContiguous { number } => ("ranges_not_contiguous", number),
         };
         self.add(Fault {

@@ -8,7 +8,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use memory_core::seal::{ExportReport, SealKey, Trust, verify_export};
+use memory_core::seal::{
+    ChainFault, Conclusion, ExportReport, SealKey, Trust, Unknown, verify_export,
+};
 
 use options::{Command, Verify};
 
@@ -24,8 +26,9 @@ fn main() -> ExitCode {
         .map_err(Failure::Usage)
         .and_then(|command| run(&command, &mut io::stdout().lock()));
     match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(Conclusion::Intact) => ExitCode::SUCCESS,
+        Ok(Conclusion::Altered) => ExitCode::from(1),
+        Ok(Conclusion::Unknown(_)) => ExitCode::from(2),
         Err(Failure::Usage(problem)) => {
             eprintln!("memory-audit: {problem}");
             eprintln!("Try memory-audit --help.");
@@ -45,8 +48,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether what was asked for is as it should be.
-fn run(command: &Command, output: &mut impl Write) -> Result<bool, Failure> {
+/// What is to be said of what was asked for.
+fn run(command: &Command, output: &mut impl Write) -> Result<Conclusion, Failure> {
     match command {
         Command::Help => output
             .write_all(options::HELP.as_bytes())
@@ -55,14 +58,14 @@ fn run(command: &Command, output: &mut impl Write) -> Result<bool, Failure> {
             .map_err(Failure::Output)?,
         Command::Verify(verify) => return verify_file(verify, output),
     }
-    Ok(true)
+    Ok(Conclusion::Intact)
 }
 
 fn refused(path: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::Refused(format!("{}: {error}", path.display()))
 }
 
-fn verify_file(options: &Verify, output: &mut impl Write) -> Result<bool, Failure> {
+fn verify_file(options: &Verify, output: &mut impl Write) -> Result<Conclusion, Failure> {
     let mut keys = Vec::new();
     for path in &options.key_files {
         keys.extend(read_keys(path)?);
@@ -80,8 +83,19 @@ fn verify_file(options: &Verify, output: &mut impl Write) -> Result<bool, Failur
         }
     };
     let report = verify_export(reader, &trust).map_err(refused(&options.file))?;
-    print(&report, options, output).map_err(Failure::Output)?;
-    Ok(report.is_intact())
+    let conclusion = report.conclusion();
+    if conclusion == Conclusion::Unknown(Unknown::NoExport) {
+        let problem = match report.lines.is_empty() {
+            true => "is empty",
+            false => "has no line of an export",
+        };
+        return Err(Failure::Refused(format!(
+            "{}: {problem}, expected what psql -XAtqc 'SELECT memory_audit_export()' writes",
+            options.file.display()
+        )));
+    }
+    print(&report, conclusion, options, output).map_err(Failure::Output)?;
+    Ok(conclusion)
 }
 
 fn read_keys(path: &Path) -> Result<Vec<SealKey>, Failure> {
@@ -100,11 +114,21 @@ fn read_keys(path: &Path) -> Result<Vec<SealKey>, Failure> {
         .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))
 }
 
-fn print(report: &ExportReport, options: &Verify, output: &mut impl Write) -> io::Result<()> {
+fn print(
+    report: &ExportReport,
+    conclusion: Conclusion,
+    options: &Verify,
+    output: &mut impl Write,
+) -> io::Result<()> {
     for fault in &report.lines {
         writeln!(output, "{fault}")?;
     }
-    for fault in &report.chain {
+    // That no seal is of a key that is given is said once, below.
+    let faults = match conclusion {
+        Conclusion::Unknown(_) => &[][..],
+        Conclusion::Intact | Conclusion::Altered => &report.chain,
+    };
+    for fault in faults {
         writeln!(output, "{fault}")?;
     }
     for (table, id) in &report.uncovered {
@@ -141,16 +165,39 @@ fn print(report: &ExportReport, options: &Verify, output: &mut impl Write) -> io
     writeln!(
         output,
         "{}: {} seals, {} events, {} old versions, {erased} erased with a receipt, {} not sealed yet",
-        match report.is_intact() {
-            true => "intact",
-            false => "ALTERED",
+        match conclusion {
+            Conclusion::Intact => "intact",
+            Conclusion::Altered => "ALTERED",
+            Conclusion::Unknown(_) => "cannot tell",
         },
         report.seals,
         report.events,
         report.history,
         report.unsealed
     )?;
-    if options.key_files.is_empty() {
+    let has_key = !options.key_files.is_empty();
+    match conclusion {
+        Conclusion::Unknown(Unknown::NotSealed) => writeln!(
+            output,
+            "Nothing in it is sealed: memory_audit_seal() seals, and whoever removed all seals left such a file as well."
+        )?,
+        Conclusion::Unknown(_) if has_key => writeln!(
+            output,
+            "None of the {} seals with a key was made with a key that was given. Most likely it is another one; else all seals were made anew by somebody who does not have it. What else can be verified is as it was sealed.",
+            report.keyed
+        )?,
+        Conclusion::Unknown(_) => writeln!(
+            output,
+            "{} seals were made with a key, and none was given: --key-file. What can be verified without it is as it was sealed.",
+            report.keyed
+        )?,
+        Conclusion::Altered if has_key && report.chain.iter().any(is_of_another_key) => writeln!(
+            output,
+            "Some seals were made with another key than those given: a former one, which --key-file takes too, or a forger's."
+        )?,
+        Conclusion::Intact | Conclusion::Altered => {}
+    }
+    if !has_key && matches!(conclusion, Conclusion::Intact | Conclusion::Altered) {
         writeln!(
             output,
             "No key was given: whoever can make a file like this can make another one. Compare the last seal with one that was noted."
@@ -163,4 +210,8 @@ fn print(report: &ExportReport, options: &Verify, output: &mut impl Write) -> io
         )?;
     }
     Ok(())
+}
+
+fn is_of_another_key(fault: &ChainFault) -> bool {
+    matches!(fault, ChainFault::WrongKey { .. })
 }

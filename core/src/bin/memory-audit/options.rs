@@ -22,7 +22,8 @@ Usage:
   -h, --help                 print this
   -V, --version              print the version
 
-Exit codes: 0 intact; 1 altered; 2 wrong usage, or a file that cannot be read.
+Exit codes: 0 intact; 1 altered; 2 cannot tell: wrong usage, a file that cannot be read or is no
+export, no seals in it, or seals none of which was made with a key that is given.
 ";
 
 #[derive(Debug)]

@@ -24,8 +24,8 @@ fn a_key_file_holds_a_key_in_three_forms_or_a_passphrase() {
     for (content, passphrase) in [
         ("passphrase:correct horse", "correct horse"),
         (
-            "passphrase: leading and trailing \n",
-            " leading and trailing ",
+            "passphrase: \tfirst of all, last of all \n",
+            "first of all, last of all ",
         ),
         ("passphrase:gr\u{fc}n\r\n", "gr\u{fc}n"),
         // As long as a key.
@@ -67,6 +67,7 @@ fn other_key_files_are_refused() {
         ),
         (b"passphrase:", SecretError::EmptyPassphrase),
         (b"passphrase:\n", SecretError::EmptyPassphrase),
+        (b"passphrase: \n", SecretError::EmptyPassphrase),
         (b"passphrase:a\nb", SecretError::SecondLine),
         (b"passphrase:a\n\n", SecretError::SecondLine),
         (b"passphrase:\xff", SecretError::NotUtf8),
@@ -84,7 +85,7 @@ fn other_key_files_are_refused() {
 fn a_passphrase_file_is_one_line() {
     let passphrase = |content: &[u8]| Secret::from_passphrase_file(content);
     assert_eq!(passphrase(b"a b\n").unwrap().bytes(), b"a b");
-    assert_eq!(passphrase(b"a b").unwrap().bytes(), b"a b");
+    assert_eq!(passphrase(b" a b ").unwrap().bytes(), b" a b ");
     assert_eq!(passphrase(b"").unwrap_err(), SecretError::EmptyPassphrase);
     assert_eq!(passphrase(b"\n").unwrap_err(), SecretError::EmptyPassphrase);
     assert_eq!(passphrase(b"a\nb\n").unwrap_err(), SecretError::SecondLine);

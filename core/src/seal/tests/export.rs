@@ -54,7 +54,32 @@ fn an_untouched_export_is_intact() {
         assert_eq!((report.batches.len(), report.unsealed), (3, 2));
         assert_eq!(report.batches[2].erased_rows, 1);
     }
-    assert!(verify(&[], None).is_intact());
+}
+
+#[test]
+fn what_cannot_be_told_is_no_verdict() {
+    use super::Unknown::*;
+    let (key, other) = (key(), SealKey::new([8; 32]));
+    let told = |lines: &[String], key| verify(lines, key).conclusion();
+    let keyed = export(Some(&key));
+    let rubbish = ["rubbish".to_owned(), String::new()];
+    for key in [None, Some(&key)] {
+        assert_eq!(told(&[], key), Conclusion::Unknown(NoExport));
+        assert_eq!(told(&rubbish, key), Conclusion::Unknown(NoExport));
+        assert_eq!(told(&keyed[3..], key), Conclusion::Unknown(NotSealed));
+    }
+    assert_eq!(told(&keyed, Some(&key)), Conclusion::Intact);
+    assert_eq!(told(&export(None), None), Conclusion::Intact);
+    for wrong in [None, Some(&other)] {
+        assert_eq!(told(&keyed, wrong), Conclusion::Unknown(KeyMissing));
+        for place in [1, 3 + 14, keyed.len() - 1] {
+            let mut less = keyed.clone();
+            less.remove(place);
+            assert_eq!(told(&less, wrong), Conclusion::Altered, "{place}");
+        }
+    }
+    // All seals without a key, where there is one: anybody can make them.
+    assert_eq!(told(&export(None), Some(&key)), Conclusion::Altered);
 }
 
 #[test]
