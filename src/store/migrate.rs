@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use memory_core::template;
+
 use super::access::Privilege;
 use super::open;
 use super::open::Store;
@@ -486,13 +488,17 @@ fn quietly(work: impl FnOnce()) {
 }
 
 fn run(session: &Session, identity: &Identity, parameters: &Parameters, script: &str) {
-    let script = script
-        .replace("@schema@", &identity.schema)
-        .replace("@vector@", &identity.vector_schema)
-        .replace("@dimensions@", &parameters.dimensions.to_string())
-        .replace("@config@", &quoted_literal(&parameters.text_search_config))
-        .replace("@m@", &parameters.hnsw_m.to_string())
-        .replace("@ef@", &parameters.hnsw_ef_construction.to_string());
+    let script = template::fill(
+        script,
+        &[
+            ("@schema@", &identity.schema),
+            ("@vector@", &identity.vector_schema),
+            ("@dimensions@", &parameters.dimensions.to_string()),
+            ("@config@", &quoted_literal(&parameters.text_search_config)),
+            ("@m@", &parameters.hnsw_m.to_string()),
+            ("@ef@", &parameters.hnsw_ef_construction.to_string()),
+        ],
+    );
     for statement in statements(&script) {
         session.once(statement);
     }

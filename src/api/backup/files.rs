@@ -68,7 +68,7 @@ fn memory_backup(
 /// them is not as it was written. Nothing is changed, and a standby will do.
 ///
 /// path, key_file and passphrase are as in memory_backup; reading outside the backup directory is for members of pg_read_server_files.
-/// With project_id the counts are told of that project's backup only. For admins; where there is no store, for whoever may create one.
+/// With project_id another project's backup is refused, and of the whole store's nothing is told but that it is whole. For admins; where there is no store, for whoever may create one.
 /// Errors: 22000 wrong key or damaged backup, or no backup; 22023, 42501, 54000, 55000, 58P01, 58030.
 #[pg_extern(volatile, parallel_unsafe)]
 fn memory_backup_verify(

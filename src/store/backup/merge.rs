@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use memory_core::template;
 use serde_json::{Map, Value, json};
 
 use super::contents::{self, Extent, Merge as Way, Stored, Table};
@@ -172,16 +173,17 @@ pub fn run(call: &Call, stages: &Stages, plan: &Plan<'_>) -> Result<Outcome> {
 
 impl Merge<'_> {
     pub fn sql(&self, template: &str) -> String {
-        let sql = self
-            .call
-            .store
-            .sql(template)
-            .replace("@staged@", &self.stages.prefix);
-        match self.plan.project {
-            // Last, so that nothing in it is taken for a placeholder.
-            Some(project) => sql.replace("@project@", &system::quoted_literal(project)),
-            None => sql,
-        }
+        let store = &self.call.store;
+        let project = self.plan.project.map(system::quoted_literal);
+        template::fill(
+            template,
+            &[
+                ("@s@", store.schema()),
+                ("@v@", store.vector()),
+                ("@staged@", &self.stages.prefix),
+                ("@project@", project.as_deref().unwrap_or("NULL")),
+            ],
+        )
     }
 
     /// Runs a statement; how many rows it changed.
