@@ -428,7 +428,7 @@ fn wrong_arguments_are_refused() {
          22023 | namespace | | SELECT memory_export(namespace => '')",
     );
     // A time that no line can hold is told, with the memory's id.
-    sql.run("UPDATE memories SET expires_at = '12000-01-01', id = id");
+    sql.run("ALTER TABLE memories DISABLE TRIGGER USER; UPDATE memories SET expires_at = '12000-01-01'; ALTER TABLE memories ENABLE TRIGGER USER");
     sql.refused("SELECT memory_export()", &[])
         .is("55000")
         .says("expires_at")
@@ -473,4 +473,19 @@ fn the_memory_of_an_export_does_not_grow_with_its_rows() {
         println!("{rows} rows as {format}: {grown:.1} MB");
         assert!(grown < 24.0, "{format}: {grown} MB");
     }
+}
+
+#[test]
+fn what_the_store_takes_an_export_holds() {
+    let mut sql = store();
+    sql.run(
+        "SELECT memory_add('to the end of time', id => 'end', expires_at => '9999-12-31 23:59:59.999999+00');
+         SELECT memory_add('for ever', id => 'ever', expires_at => 'infinity');
+         INSERT INTO memories (id, content, created_at, expires_at) VALUES ('first', 'from the first day', '0001-01-01 00:00+00', 'infinity')",
+    );
+    assert_eq!(exported_ids(&mut sql, ""), ["end", "ever", "first"]);
+    // A memory that is older than this rule can still be changed.
+    sql.run("ALTER TABLE memories DISABLE TRIGGER USER; UPDATE memories SET expires_at = '10000-01-01' WHERE id = 'end'; ALTER TABLE memories ENABLE TRIGGER USER");
+    sql.run("UPDATE memories SET content = 'beyond' WHERE id = 'end'; SELECT memory_update('end', expires_at => 'infinity')");
+    assert_eq!(exported_ids(&mut sql, ""), ["end", "ever", "first"]);
 }

@@ -9,6 +9,7 @@ use super::foreign::metadata;
 use super::json::{Kind, Value};
 use super::jsonb::JsonObject;
 use super::record::{Header, Record, Vote, default_scope};
+use super::settle::settle;
 use super::validate::validate;
 use super::{FORMAT, Line, Options};
 
@@ -192,6 +193,7 @@ pub(super) fn object<'a>(object: Value<'a>, options: &Options<'_>) -> Result<Lin
         }
         record.metadata = metadata::with(values.get(Column::Metadata as usize), into, &others)?;
     }
+    settle(&mut record);
     validate(&record).map_err(|invalid| {
         let column = values.column(&invalid.field);
         invalid.at(column)

@@ -59,8 +59,8 @@ pub struct Record<'a> {
     pub bullet_harmful: i32,
     pub error_pattern: Option<Text<'a>>,
     pub source_trajectory_id: Option<Text<'a>>,
-    /// The counters count these, and may count more that were not kept. `None`: the export did not
-    /// ask for votes, or there are none, and the counters stand alone.
+    /// The counters count these, and may count more that were not kept: an import counts the votes
+    /// that are there. `None`: the export did not ask for votes, or there are none.
     pub votes: Option<Vec<Vote<'a>>>,
     pub embedding: Option<Vec<f32>>,
     /// The content hash of the text that the embedding is of, where that is not the content: a
