@@ -56,20 +56,29 @@ fn counters_count_the_votes_that_came() {
     assert_eq!(sql.one::<String>(counters, &[]), "0/0");
     assert_sound(&mut sql);
     let before = hash_but_events(&mut sql);
-    assert_eq!(counts(&import(&mut sql, &without, "on_conflict => 'update'")), "identical 1");
+    assert_eq!(
+        counts(&import(&mut sql, &without, "on_conflict => 'update'")),
+        "identical 1"
+    );
     assert_eq!(hash_but_events(&mut sql), before);
     sql.run("SELECT memory_vote('v', 'helpful', 'a')");
     assert_eq!(sql.one::<String>(counters, &[]), "1/0");
     // What has votes keeps them, and its counters.
     let changed = without
         .iter()
-        .map(|line| line.replace("\"importance\":0.5", "").replace("\"voted\"", "\"Voted\""))
+        .map(|line| {
+            line.replace("\"importance\":0.5", "")
+                .replace("\"voted\"", "\"Voted\"")
+        })
         .map(|line| match line.split_once("\"content_hash\":\"") {
             Some((head, tail)) => format!("{head}{}", &tail[66..]),
             None => line,
         })
         .collect::<Vec<_>>();
-    assert_eq!(counts(&import(&mut sql, &changed, "on_conflict => 'update'")), "updated 1");
+    assert_eq!(
+        counts(&import(&mut sql, &changed, "on_conflict => 'update'")),
+        "updated 1"
+    );
     assert_eq!(sql.one::<String>(counters, &[]), "1/0");
     assert_sound(&mut sql);
 
@@ -94,7 +103,9 @@ fn counters_count_the_votes_that_came() {
 fn no_circle_of_memories_that_supersede_each_other() {
     let mut sql = store();
     let gone = |id: &str, by: &str| {
-        format!(r#"{{"id":"{id}","content":"text of {id}","superseded_by":"{by}","is_deprecated":true}}"#)
+        format!(
+            r#"{{"id":"{id}","content":"text of {id}","superseded_by":"{by}","is_deprecated":true}}"#
+        )
     };
     let (x, y, z) = (gone("x", "y"), gone("y", "z"), gone("z", "x"));
     assert_refused(
@@ -136,13 +147,18 @@ fn times_follow_each_other() {
     );
     assert_refused(
         &mut sql,
-        &["", r#"{"id":"f","content":"b","updated_at":"2934-01-01T00:00:00Z"}"#],
+        &[
+            "",
+            r#"{"id":"f","content":"b","updated_at":"2934-01-01T00:00:00Z"}"#,
+        ],
         "line 2: field \"updated_at\": lies in the future",
         "By the server's clock it is 20",
     );
     assert_refused(
         &mut sql,
-        &[r#"{"id":"f","content":"b","created_at":"2024-01-02T00:00:00Z","updated_at":"2024-01-01T00:00:00Z"}"#],
+        &[
+            r#"{"id":"f","content":"b","created_at":"2024-01-02T00:00:00Z","updated_at":"2024-01-01T00:00:00Z"}"#,
+        ],
         "line 1: field \"updated_at\", column 74: is before created_at",
         "",
     );
@@ -158,14 +174,12 @@ fn times_follow_each_other() {
     ];
     import(&mut sql, &lines, "format => 'memory_ext'");
     // It was there when it was changed.
-    let created: String = sql.one(
-        "SELECT created_at::text FROM memories WHERE id = 'u'",
-        &[],
-    );
+    let created: String = sql.one("SELECT created_at::text FROM memories WHERE id = 'u'", &[]);
     assert_eq!(created, "2024-01-01 00:00:00+00");
     let then: Vec<String> = sql.column("SELECT id FROM memory_as_of('2023-12-31')", &[]);
     assert_eq!(then, [""; 0]);
-    let since: Vec<String> = sql.column("SELECT id FROM memory_as_of('2024-01-02') ORDER BY id", &[]);
+    let since: Vec<String> =
+        sql.column("SELECT id FROM memory_as_of('2024-01-02') ORDER BY id", &[]);
     assert_eq!(since, ["s", "u"]);
     // A memory that was there before keeps its time, unless the line tells of an earlier one.
     for (id, updated_at, expected) in [
@@ -175,7 +189,11 @@ fn times_follow_each_other() {
         let line = format!(
             r#"{{"id":"{id}","content":"changed {id}","updated_at":"{updated_at}T00:00:00Z"}}"#
         );
-        import(&mut sql, &[line], "on_conflict => 'update', format => 'memory_ext'");
+        import(
+            &mut sql,
+            &[line],
+            "on_conflict => 'update', format => 'memory_ext'",
+        );
         let created: String = sql.one(
             "SELECT created_at::date::text FROM memories WHERE id = $1",
             &[&id],
@@ -196,7 +214,10 @@ fn what_a_scope_or_a_secret_does_not_have_is_left_out() {
         r#"{"id":"turns","content":"g","content_flags":["pii:email"]}"#,
     ];
     let arguments = "format => 'memory_ext', confirm_sensitive => true, on_conflict => 'update'";
-    assert_eq!(counts(&import(&mut sql, &lines, arguments)), "imported 5, sensitive 1");
+    assert_eq!(
+        counts(&import(&mut sql, &lines, arguments)),
+        "imported 5, sensitive 1"
+    );
     assert_eq!(counts(&import(&mut sql, &lines, arguments)), "identical 5");
     let rows: Vec<String> = sql.column(
         "SELECT concat_ws(' ', id, scope, shared_with_agents, content_flags, deprecated_at, deprecated_by) FROM memories ORDER BY id",
@@ -256,9 +277,7 @@ fn what_nobody_could_read_name_or_change_is_refused() {
 #[test]
 fn a_version_without_a_next_one_is_not_changed() {
     let mut sql = store();
-    sql.run(
-        "SELECT memory_add('first', id => 'z1'); UPDATE memories SET version = 2147483647",
-    );
+    sql.run("SELECT memory_add('first', id => 'z1'); UPDATE memories SET version = 2147483647");
     let before = store_hash(&mut sql);
     for statement in [
         "SELECT memory_update('z1', content => 'second', expected_version => 2147483647)",
@@ -286,7 +305,10 @@ fn a_hint_says_what_to_do_about_a_field() {
         (r#"{"content":"x"}"#, "needs an id"),
         (r#"{"id":"x","content":" "}"#, "some text"),
         (r#"{"id":"x","content":"x","importance":2}"#, "leave it out"),
-        (r#"{"id":"x","content":"x","created_at":"soon"}"#, "leave it out"),
+        (
+            r#"{"id":"x","content":"x","created_at":"soon"}"#,
+            "leave it out",
+        ),
         (r#"{"id":"x","content":"x","scope":"mine"}"#, "agent_id"),
         (
             r#"{"id":"x","content":"x","content_hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
@@ -310,4 +332,55 @@ fn a_hint_says_what_to_do_about_a_field() {
             .hints(hints)
             .well_formed();
     }
+}
+
+#[test]
+fn an_export_that_was_cut_off_is_refused() {
+    let mut source = store();
+    source.run("SELECT memory_add('memory ' || n, id => 'm' || n) FROM generate_series(1, 5) n");
+    let lines = export(&mut source, "");
+    assert_eq!(lines.len(), 7);
+    let mut sql = store();
+    let before = store_hash(&mut sql);
+    let refused = |sql: &mut Client, lines: &[String], says: &str| {
+        for arguments in ["", "dry_run => true"] {
+            import_refused(sql, lines, arguments)
+                .is("22P02")
+                .says(says)
+                .hints("without its first line")
+                .well_formed();
+        }
+        assert_eq!(store_hash(sql), before);
+    };
+    for cut in 1..6 {
+        let says = format!("line {}: the export ends before its last line", cut + 1);
+        refused(&mut sql, &lines[..cut], &says);
+    }
+    let holed = [&lines[..2], &lines[3..]].concat();
+    refused(
+        &mut sql,
+        &holed,
+        "line 6: the export had 5 memories, but 4 came before this line",
+    );
+    let twice = [&lines[..3], &lines[..]].concat();
+    refused(&mut sql, &twice, "line 4: the export ends before");
+    // One after the other, a part on purpose, and exports of before there was a last line.
+    let both = [&lines[..], &lines[..]].concat();
+    assert_eq!(
+        counts(&import(&mut sql, &both, "dry_run => true")),
+        "imported 5, identical 5"
+    );
+    assert_eq!(
+        counts(&import(&mut sql, &lines[1..3], "dry_run => true")),
+        "imported 2"
+    );
+    assert_eq!(
+        counts(&import(&mut sql, &lines[1..], "dry_run => true")),
+        "imported 5"
+    );
+    let old = [
+        r#"{"memory_ext_export":{"format":1,"extension_version":"2.0.0","exported_at":"2026-01-01T00:00:00.000000+00:00","embedder":"hash","dimensions":384}}"#,
+        &lines[1],
+    ];
+    assert_eq!(counts(&import(&mut sql, &old, "")), "imported 1");
 }

@@ -354,8 +354,10 @@ fn read_header(object: Value<'_>) -> Result<Header<'_>, LineError> {
         "exported_at",
         "embedder",
         "dimensions",
+        "counted",
+        "memories",
     ];
-    let mut values = Values::<5>::new(object, names);
+    let mut values = Values::<7>::new(object, names);
     let read = object
         .members(
             |key, value| match names.iter().position(|name| *name == key) {
@@ -370,6 +372,12 @@ fn read_header(object: Value<'_>) -> Result<Header<'_>, LineError> {
                 exported_at: values.time(2)?,
                 embedder: values.text(3)?,
                 dimensions: values.get(4).map(Field::whole_number).transpose()?,
+                is_counted: values
+                    .get(5)
+                    .map(Field::boolean)
+                    .transpose()?
+                    .unwrap_or(false),
+                memories: values.get(6).map(Field::whole_number).transpose()?,
             })
         });
     read.map_err(|error| error.within(HEADER))

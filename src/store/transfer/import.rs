@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use memory_core::jsonl::{Format, Record, Skipped, Target};
+use memory_core::jsonl::{Format, Header, Record, Skipped, Target};
 use serde_json::{Map, Value, json};
 
 use super::batch::{Item, OnConflict, Tally, distinct, owned};
 use super::decide::{Decision, Fate, Imagined, decide};
 use super::reader::{self, Reader};
-use super::refusal::Place;
+use super::refusal::{self, Place};
 use super::rules::Rules;
 use super::source::Source;
 use super::succession::Successions;
@@ -114,7 +114,7 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
             taken += 1;
             progress.note(taken);
             match item {
-                reader::Item::Header(_) => {}
+                reader::Item::Header(..) => {}
                 reader::Item::Skipped(more) => skipped.extend(&more),
                 reader::Item::Record(place, record) => writer.take(place, record)?,
             }
@@ -157,16 +157,60 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
 fn check(reader: &Reader<'_>, source: &dyn Source, rules: &Rules<'_>) -> Result<u64> {
     let progress = Progress::of(Phase::Checking, 0);
     let mut checked = 0;
-    reader.each(source, &mut |item| {
+    let mut count = Count::default();
+    let lines = reader.each(source, &mut |item| {
         checked += 1;
         progress.note(checked);
         match item {
-            reader::Item::Header(header) => rules.note(&header),
-            reader::Item::Record(place, record) => rules.check(place, &record)?,
+            reader::Item::Header(place, header) => {
+                count.header(place, &header)?;
+                if header.memories.is_none() {
+                    rules.note(&header);
+                }
+            }
+            reader::Item::Record(place, record) => {
+                count.memories += 1;
+                rules.check(place, &record)?;
+            }
             reader::Item::Skipped(_) => {}
         }
         Ok(())
-    })
+    })?;
+    count.end(Place::Line(lines + 1))?;
+    Ok(lines)
+}
+
+/// Whether all came of what an export says it has.
+#[derive(Default)]
+struct Count {
+    /// The export has begun, and its last line is to come.
+    is_open: bool,
+    memories: u64,
+}
+
+impl Count {
+    fn header(&mut self, place: Place, header: &Header<'_>) -> Result<()> {
+        match header.memories {
+            Some(count) if self.is_open && count != self.memories => {
+                return Err(refusal::of_count(place, self.memories, count));
+            }
+            Some(_) => {}
+            // Exports may be put one after the other.
+            None => self.end(place)?,
+        }
+        *self = Count {
+            is_open: header.is_counted,
+            memories: 0,
+        };
+        Ok(())
+    }
+
+    fn end(&self, place: Place) -> Result<()> {
+        match self.is_open {
+            true => Err(refusal::of_missing_end(place)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Records written together, and what their texts and vectors may add up to: whichever is reached first.

@@ -28,6 +28,28 @@ pub fn of_field(place: Place, id: &str, field: &str, reason: &str) -> Error {
         .detail("Nothing was imported.")
 }
 
+/// A last line says another number of memories than came.
+pub fn of_count(place: Place, came: u64, said: u64) -> Error {
+    incomplete(format!(
+        "{}: the export had {said} memories, but {came} came before this line",
+        place.of("")
+    ))
+}
+
+/// The last line is missing.
+pub fn of_missing_end(place: Place) -> Error {
+    incomplete(format!(
+        "{}: the export ends before its last line, which says how many memories it has",
+        place.of("")
+    ))
+}
+
+fn incomplete(message: String) -> Error {
+    Error::unparsable(message)
+        .detail("Nothing was imported.")
+        .hint("Take the whole file, or export again; a part of an export is imported without its first line.")
+}
+
 /// A line that cannot be read.
 pub fn of_line(number: u64, error: &LineError) -> Error {
     let message = match &error.field {

@@ -50,8 +50,7 @@ impl<'c> Rules<'c> {
         );
         // A memory may be dated by another clock than this one.
         let tolerated = Interval::from_seconds(3600.0);
-        let time =
-            |time| Ok(votes::exported_time(time, || "now".to_owned())?.unwrap_or_default());
+        let time = |time| Ok(votes::exported_time(time, || "now".to_owned())?.unwrap_or_default());
         Ok(Rules {
             call,
             format,
