@@ -226,3 +226,24 @@ fn only_a_superuser_sets_the_policies() {
     sql.refused("SET memory_ext.pii_policy = 'mask'", &[])
         .is("22023");
 }
+
+#[test]
+fn a_scan_of_a_hostile_text_is_quick_and_may_be_cancelled() {
+    let mut sql = store();
+    // The first compiles the patterns.
+    sql.run("SELECT memory_scan('https://u:p@h 1234-5 [INST]')");
+    sql.run("SET statement_timeout = '3s'");
+    for piece in ["https://u:p@", "[INST]", "1234-"] {
+        let findings: i32 = sql.one(
+            "SELECT jsonb_array_length(memory_scan(repeat($1, 1000000 / length($1))) -> 'findings')",
+            &[&piece],
+        );
+        assert!(findings >= 0, "{piece}");
+    }
+    sql.run("SET memory_ext.max_content_bytes = '16MB'; SET statement_timeout = '100ms'");
+    let start = std::time::Instant::now();
+    sql.refused("SELECT memory_scan(repeat('1234-', 3000000))", &[])
+        .is("57014");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+    sql.run("RESET statement_timeout; SELECT memory_scan('a@b.io')");
+}

@@ -154,7 +154,7 @@ fn c17_lines_of_another_project_need_a_word() {
     assert_eq!(store_hash(&mut owner), before);
 
     let report = import(&mut sql, &lines, "project_id => 'mine'");
-    assert_eq!(report["imported"].as_u64(), Some(lines.len() as u64 - 1));
+    assert_eq!(report["imported"].as_u64(), Some(lines.len() as u64 - 2));
     let projects: Vec<String> = owner.column("SELECT DISTINCT project_id FROM memories", &[]);
     assert_eq!(projects, ["mine"]);
     // A second project with the same ids: its votes get ids of their own.
@@ -167,7 +167,7 @@ fn c17_lines_of_another_project_need_a_word() {
     );
     assert_eq!(
         counts(&import(&mut owner, &lines, "on_conflict => 'error'")),
-        format!("identical {}", lines.len() - 1)
+        format!("identical {}", lines.len() - 2)
     );
 }
 

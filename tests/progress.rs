@@ -221,7 +221,7 @@ fn calls_that_are_cancelled_or_ended_give_their_place_back() {
         );
         let found = wait_for(&mut other, "import", "writing", 1);
         assert_eq!(found.pid, import.pid);
-        assert_eq!(found.total, Some(31), "with the header");
+        assert_eq!(found.total, Some(32), "with the first and the last line");
         assert_under_way(&found);
         other.run(&format!("SELECT {end}({})", import.pid));
         assert_eq!(import.refused(), told);
@@ -571,6 +571,6 @@ fn without_preload_there_is_a_reason_and_long_calls_work() {
         .hints("shared_preload_libraries")
         .well_formed();
     let lines: Vec<String> = sql.column("SELECT memory_export()", &[]);
-    assert_eq!(lines.len(), 6);
+    assert_eq!(lines.len(), 7);
     sql.run("SELECT memory_reembed(); SELECT * FROM memory_check_integrity()");
 }

@@ -26,6 +26,7 @@ mod json;
 mod jsonb;
 mod parse;
 mod record;
+mod settle;
 pub mod timestamp;
 mod validate;
 mod write;

@@ -9,6 +9,7 @@
 //! | [`query`] | the query syntax of search: words, "phrases", -exclusions |
 //! | [`filter`] | the JSON filter language, compiled to an SQL/JSON path predicate |
 //! | [`merge_patch`] | RFC 7396 on JSON texts |
+//! | [`vector`] | which vectors can be compared |
 //! | [`jsonl`] | the record of export and import: JSON lines, JSON, CSV, the formats of other systems |
 //! | [`progress`] | states of sessions and features, their items, how far they are |
 //! | [`container`] | the encrypted container of a backup, and its manifest |
@@ -38,6 +39,7 @@ pub mod scan;
 pub mod seal;
 pub mod template;
 pub mod text;
+pub mod vector;
 
 /// What a memory can be; the first is the default.
 pub const MEMORY_TYPES: &[&str] = &[

@@ -255,10 +255,15 @@ static TRIGGERS: LazyLock<RegexSet> =
 /// findings become one that spans them all, of the surer one's kind, or the longer's. An injection
 /// may overlap data that it carries.
 pub fn scan(text: &str) -> Vec<Finding> {
+    scan_with(text, &mut || {})
+}
+
+/// The same; `pause` is called between rules, some hundred times, so that a long scan can be given up.
+pub fn scan_with(text: &str, pause: &mut dyn FnMut()) -> Vec<Finding> {
     let mut rest = redact::without_markers(text);
     let mut findings = Vec::new();
     for _ in 0..MAX_PASSES {
-        let found = look(&rest);
+        let found = look(&rest, pause);
         if found.is_empty() {
             break;
         }
@@ -274,13 +279,15 @@ pub fn scan(text: &str) -> Vec<Finding> {
     findings
 }
 
-fn look(text: &str) -> Vec<Finding> {
+fn look(text: &str, pause: &mut dyn FnMut()) -> Vec<Finding> {
     let mut found = Vec::new();
     for which in &TRIGGERS.matches(text) {
+        pause();
         (DETECTORS[which].find)(text, &mut found);
     }
+    pause();
     hidden::find(text, &mut found);
-    injection::find(text, &mut found);
+    injection::find(text, &mut found, pause);
     found
 }
 

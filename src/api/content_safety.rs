@@ -18,6 +18,6 @@ fn memory_scan(content: Option<&str>) -> Result<Jsonb> {
     measured(Operation::Scan, || {
         let content = required("content", content)?;
         memory::check_length("content", content)?;
-        Ok(Jsonb::parse(&content_policy::report(content).to_string()))
+        Ok(Jsonb::parse(&content_policy::report(content)))
     })
 }

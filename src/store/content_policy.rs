@@ -6,6 +6,12 @@ use memory_core::scan::{self, Category, Finding};
 
 use crate::pg::error::{Error, Result};
 use crate::pg::guc::{self, ContentPolicy};
+use crate::pg::system;
+
+/// Everything found in a text; a cancel is let through meanwhile.
+fn scan(text: &str) -> Vec<Finding> {
+    scan::scan_with(text, &mut system::check_for_interrupts)
+}
 
 fn policy(category: Category) -> ContentPolicy {
     match category {
@@ -45,7 +51,7 @@ pub fn screen(argument: &str, content: String, sensitive: bool) -> Result<Screen
     if sensitive || !is_on() {
         return Ok(as_it_is(content));
     }
-    let findings = scan::scan(&content);
+    let findings = scan(&content);
     if let Some(refused) = under(&findings, ContentPolicy::Reject).first() {
         return Err(Error::argument(format!(
             "{argument} has {} in it ({}), which the policy {} rejects",
@@ -98,7 +104,7 @@ pub fn flags(texts: &[String], sensitive: bool) -> Option<Vec<String>> {
     }
     let mut kinds: Vec<String> = texts
         .iter()
-        .flat_map(|text| under(&scan::scan(text), ContentPolicy::Flag))
+        .flat_map(|text| under(&scan(text), ContentPolicy::Flag))
         .map(|finding| format!("{}:{}", finding.category.name(), finding.kind))
         .collect();
     kinds.sort();
@@ -114,28 +120,38 @@ pub fn united(these: Option<Vec<String>>, those: Option<Vec<String>>) -> Option<
     (!flags.is_empty()).then_some(flags)
 }
 
-/// Everything that is found in a text, where, and what would become of it; never the found text itself.
-pub fn report(content: &str) -> serde_json::Value {
-    let findings = scan::scan(content);
+/// Everything that is found in a text, where, and what would become of it; never the found text itself. JSON.
+pub fn report(content: &str) -> String {
+    use std::fmt::Write;
+    let findings = scan(content);
     let mut places = Places::of(content);
-    let listed: Vec<serde_json::Value> = findings
+    let policies: Vec<_> = Category::ALL
         .iter()
-        .map(|finding| {
-            let start = places.character(finding.start);
-            serde_json::json!({
-                "category": finding.category.name(),
-                "kind": finding.kind,
-                "start": start + 1,
-                "length": content[finding.start..finding.end].chars().count(),
-                "confidence": finding.confidence.name(),
-                "policy": policy(finding.category).name(),
-            })
-        })
+        .map(|&category| (category, policy(category).name()))
         .collect();
-    serde_json::json!({
-        "findings": listed,
-        "redacted": scan::redact(content, &findings),
-    })
+    // A long text may have a million findings: they are written as they come.
+    let mut report = String::from("{\"findings\":[");
+    for (number, finding) in findings.iter().enumerate() {
+        system::check_for_interrupts();
+        let policy = policies
+            .iter()
+            .find_map(|(category, name)| (*category == finding.category).then_some(*name));
+        // Names of kinds, categories and policies need no escape, and writing to memory does not fail.
+        let _ = write!(
+            report,
+            r#"{}{{"category":"{}","kind":"{}","start":{},"length":{},"confidence":"{}","policy":"{}"}}"#,
+            if number > 0 { "," } else { "" },
+            finding.category.name(),
+            finding.kind,
+            places.character(finding.start) + 1,
+            content[finding.start..finding.end].chars().count(),
+            finding.confidence.name(),
+            policy.unwrap_or_default(),
+        );
+    }
+    let redacted = serde_json::Value::from(scan::redact(content, &findings));
+    let _ = write!(report, r#"],"redacted":{redacted}}}"#);
+    report
 }
 
 /// Character places of ascending byte offsets, counted once.

@@ -1,5 +1,6 @@
 //! A memory as it is about to be written, and the checks every one passes, whichever function brings it.
 
+use memory_core::jsonl::timestamp;
 use memory_core::text;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
@@ -12,6 +13,7 @@ use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::json::Jsonb;
 use crate::pg::system;
+use crate::pg::times;
 use crate::pg::vector::Vector;
 
 /// Longest id, key, namespace, project, agent, user, session or entity, in bytes.
@@ -365,17 +367,10 @@ pub fn check_vector(argument: &str, vector: &Vector, dimensions: usize) -> Resul
             "Use the embedding model that the store was made for; memory_version() tells which.",
         ));
     }
-    if vector.0.iter().any(|value| !value.is_finite()) {
-        return Err(Error::argument(format!(
-            "{argument} has a number that is not finite"
-        )));
+    match memory_core::vector::unfit(&vector.0) {
+        Some(reason) => Err(Error::argument(format!("{argument} {reason}"))),
+        None => Ok(()),
     }
-    if vector.0.iter().all(|value| *value == 0.0) {
-        return Err(Error::argument(format!(
-            "{argument} is the zero vector, which has no direction to compare"
-        )));
-    }
-    Ok(())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -397,6 +392,10 @@ pub fn expiry(ttl: Option<Interval>, expires_at: Option<TimestampWithTimeZone>) 
             Err(Error::argument("expires_at is not in the future")
                 .hint("Use 'infinity' for a memory that does not expire."))
         }
+        (None, Some(time)) if !is_exportable(time) => {
+            Err(Error::argument("expires_at lies after the year 9999")
+                .hint("Use 'infinity' for a memory that does not expire."))
+        }
         (None, Some(time)) => Ok(Expiry::At(time)),
         (Some(ttl), None) => {
             const LONGEST_YEARS: i128 = 1000;
@@ -413,6 +412,11 @@ pub fn expiry(ttl: Option<Interval>, expires_at: Option<TimestampWithTimeZone>) 
             Ok(system::after(system::now(), ttl).map_or(Expiry::Never, Expiry::At))
         }
     }
+}
+
+/// Whether an export can hold a point in time.
+pub fn is_exportable(time: TimestampWithTimeZone) -> bool {
+    times::unix_micros(time).is_some_and(|micros| timestamp::of_unix_micros(micros).is_some())
 }
 
 fn default_expiry() -> Option<TimestampWithTimeZone> {

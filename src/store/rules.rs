@@ -79,6 +79,9 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     if restoring {
         return Ok(());
     }
+    if actor.is_none() {
+        check_times(change, store.has_ace())?;
+    }
     if store.has_safety() {
         apply_policies(change)?;
     }
@@ -93,7 +96,14 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
             || (store.has_ace() && VERSIONED_ACE.iter().any(|column| change.changed(column)));
         if renewed && !change.changed(c"version") {
             let version: i32 = change.old_value(c"version").unwrap_or(0);
-            change.set(c"version", Some(version.saturating_add(1)));
+            let next = version.checked_add(1).ok_or_else(|| {
+                Error::limit(format!(
+                    "memory {:?} has version {version}, after which there is none",
+                    change.new_value::<String>(c"id").unwrap_or_default()
+                ))
+                .hint("Erase it with memory_forget() and add its content anew.")
+            })?;
+            change.set(c"version", Some(next));
             change.set(c"updated_at", Some(system::now()));
         }
         rededuplicate(change);
@@ -113,6 +123,36 @@ fn check_names(change: &RowChange) -> Result<()> {
                 column.to_string_lossy(),
                 length.unwrap_or_default()
             )));
+        }
+    }
+    Ok(())
+}
+
+/// No export could hold what is outside of its years, and one memory would keep all others from being exported. What was there
+/// before may stay.
+fn check_times(change: &RowChange, has_ace: bool) -> Result<()> {
+    let columns = [
+        c"created_at",
+        c"updated_at",
+        c"expires_at",
+        c"deleted_at",
+        c"deprecated_at",
+    ];
+    let known = if has_ace { 5 } else { 4 };
+    for column in columns.into_iter().take(known) {
+        if change.is_update() && !change.changed(column) {
+            continue;
+        }
+        let Some(time) = change.new_value::<TimestampWithTimeZone>(column) else {
+            continue;
+        };
+        let is_never = column == c"expires_at" && time.is_infinity();
+        if !is_never && !memory::is_exportable(time) {
+            return Err(Error::rule(format!(
+                "{} of a memory lies outside of the years 1 to 9999",
+                column.to_string_lossy()
+            ))
+            .hint("A memory without expires_at does not expire."));
         }
     }
     Ok(())

@@ -50,7 +50,7 @@ pub fn fill(sql: &mut Client) {
         SELECT memory_add('its vector is stale', id => 'stale');
         UPDATE memories SET embedding = memory_embed('what it was'), embedded_hash = sha256('what it was') WHERE id = 'stale';
         SELECT memory_add('from the beginning of time', id => 'ancient');
-        UPDATE memories SET created_at = '0001-01-01 00:00:00.000001+00', updated_at = '9999-12-31 23:59:59.999999+00' WHERE id = 'ancient';
+        UPDATE memories SET created_at = '0001-01-01 00:00:00.000001+00', updated_at = '1999-12-31 23:59:59.999999+00', expires_at = '9999-12-31 23:59:59.999999+00' WHERE id = 'ancient';
         SET memory_ext.pii_policy = 'flag';
         SELECT memory_add('write to bob@example.org', id => 'flagged');
         RESET memory_ext.pii_policy;

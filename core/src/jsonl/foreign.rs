@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use super::error::LineError;
 use super::json::{Kind, Value};
 use super::record::Record;
+use super::settle::settle;
 use super::validate::validate;
 use super::write::hex;
 use super::{Format, Options};
@@ -163,7 +164,8 @@ impl<'a, 't> Conversion<'a, 't> {
         }
     }
 
-    fn add(&mut self, record: Record<'a>, object: Value<'a>) -> Result<(), LineError> {
+    fn add(&mut self, mut record: Record<'a>, object: Value<'a>) -> Result<(), LineError> {
+        settle(&mut record);
         validate(&record).map_err(|invalid| invalid.at(object.column))?;
         self.converted.records.push(record);
         Ok(())

@@ -9,6 +9,7 @@ use super::foreign::metadata;
 use super::json::{Kind, Value};
 use super::jsonb::JsonObject;
 use super::record::{Header, Record, Vote, default_scope};
+use super::settle::settle;
 use super::validate::validate;
 use super::{FORMAT, Line, Options};
 
@@ -192,6 +193,7 @@ pub(super) fn object<'a>(object: Value<'a>, options: &Options<'_>) -> Result<Lin
         }
         record.metadata = metadata::with(values.get(Column::Metadata as usize), into, &others)?;
     }
+    settle(&mut record);
     validate(&record).map_err(|invalid| {
         let column = values.column(&invalid.field);
         invalid.at(column)
@@ -352,8 +354,10 @@ fn read_header(object: Value<'_>) -> Result<Header<'_>, LineError> {
         "exported_at",
         "embedder",
         "dimensions",
+        "counted",
+        "memories",
     ];
-    let mut values = Values::<5>::new(object, names);
+    let mut values = Values::<7>::new(object, names);
     let read = object
         .members(
             |key, value| match names.iter().position(|name| *name == key) {
@@ -368,6 +372,12 @@ fn read_header(object: Value<'_>) -> Result<Header<'_>, LineError> {
                 exported_at: values.time(2)?,
                 embedder: values.text(3)?,
                 dimensions: values.get(4).map(Field::whole_number).transpose()?,
+                is_counted: values
+                    .get(5)
+                    .map(Field::boolean)
+                    .transpose()?
+                    .unwrap_or(false),
+                memories: values.get(6).map(Field::whole_number).transpose()?,
             })
         });
     read.map_err(|error| error.within(HEADER))

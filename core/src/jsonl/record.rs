@@ -59,8 +59,8 @@ pub struct Record<'a> {
     pub bullet_harmful: i32,
     pub error_pattern: Option<Text<'a>>,
     pub source_trajectory_id: Option<Text<'a>>,
-    /// The counters count these, and may count more that were not kept. `None`: the export did not
-    /// ask for votes, or there are none, and the counters stand alone.
+    /// The counters count these, and may count more that were not kept: an import counts the votes
+    /// that are there. `None`: the export did not ask for votes, or there are none.
     pub votes: Option<Vec<Vote<'a>>>,
     pub embedding: Option<Vec<f32>>,
     /// The content hash of the text that the embedding is of, where that is not the content: a
@@ -83,9 +83,10 @@ pub struct Vote<'a> {
     pub merged_from: Option<Text<'a>>,
 }
 
-/// What an export says of itself, in its first line:
-/// `{"memory_ext_export":{"format":1,"extension_version":"2.0.0",...}}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an export says of itself, in its first line and its last:
+/// `{"memory_ext_export":{"format":1,"extension_version":"2.0.0",...,"counted":true}}` and
+/// `{"memory_ext_export":{"format":1,"memories":345}}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header<'a> {
     /// What the lines mean; [`FORMAT`](super::FORMAT) or an older number.
     pub format: u32,
@@ -93,6 +94,10 @@ pub struct Header<'a> {
     pub exported_at: Option<Text<'a>>,
     pub embedder: Option<Text<'a>>,
     pub dimensions: Option<u32>,
+    /// A last line of the same kind says how many memories came; a reader that does not know it reads over it.
+    pub is_counted: bool,
+    /// What that line says.
+    pub memories: Option<u64>,
 }
 
 /// Explicit arguments decide, never the text: shared with somebody, of an agent, or everybody's.

@@ -47,6 +47,16 @@ pub(super) fn is_normal(text: &str) -> bool {
         && number(17, 19) < 60
 }
 
+/// Whether a normal time is more than an hour before another: a memory may be dated by another clock than the one that
+/// changes it.
+pub(super) fn is_long_before(time: &str, other: &str) -> bool {
+    const TOLERATED: SignedDuration = SignedDuration::from_hours(1);
+    match (utc(time), utc(other)) {
+        (Some(time), Some(other)) => time.duration_until(other) > TOLERATED,
+        _ => false,
+    }
+}
+
 /// A number of microseconds since 1970 (UTC, without leap seconds), in the same form. `None`
 /// outside of the years 1 to 9999.
 pub fn of_unix_micros(micros: i64) -> Option<String> {

@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use super::error::{Invalid, shown};
 use super::record::{Record, Vote};
 use super::timestamp;
+use crate::scan;
 use crate::text::{content_hash, is_blank};
 
 /// Longest name, as the table's CHECK constraints say.
 const MAX_NAME_BYTES: usize = 255;
 const MAX_TYPE_BYTES: usize = 64;
+/// Every change of a memory takes a version, and an integer ends: half of them are for those to come.
+const MAX_VERSION: i32 = 1 << 30;
 /// The most dimensions that pgvector's type `vector` can have.
 const MAX_DIMENSIONS: usize = 16_000;
 
@@ -30,11 +33,22 @@ pub fn validate(record: &Record<'_>) -> Result<(), Invalid> {
         );
         return Err(Invalid::new("scope", reason));
     }
+    if record.scope != "global" && record.agent_id.is_none() {
+        let reason = format!(
+            "is {}, but there is no agent_id: nobody could ever read the memory",
+            shown(&record.scope)
+        );
+        return Err(Invalid::new("scope", reason));
+    }
     if !(0.0..=1.0).contains(&record.importance) {
         return Err(Invalid::new("importance", "is not a number from 0 to 1"));
     }
     if record.version < 1 {
         return Err(Invalid::new("version", "is less than 1"));
+    }
+    if record.version > MAX_VERSION {
+        let reason = format!("is over {MAX_VERSION}, which leaves too few for its changes");
+        return Err(Invalid::new("version", reason));
     }
     for (field, time) in [
         ("created_at", &record.created_at),
@@ -44,6 +58,11 @@ pub fn validate(record: &Record<'_>) -> Result<(), Invalid> {
         ("deprecated_at", &record.deprecated_at),
     ] {
         check_time(field, time.as_deref())?;
+    }
+    if let (Some(created_at), Some(updated_at)) = (&record.created_at, &record.updated_at)
+        && timestamp::is_long_before(updated_at, created_at)
+    {
+        return Err(Invalid::new("updated_at", "is before created_at"));
     }
     for (field, count) in [
         ("bullet_helpful", record.bullet_helpful),
@@ -83,6 +102,17 @@ fn names(record: &Record<'_>) -> Result<(), Invalid> {
             if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
                 check_name(&format!("{field}[{place}]"), name, MAX_NAME_BYTES)?;
             }
+        }
+    }
+    for (place, flag) in record.content_flags.iter().enumerate() {
+        let is_kind = flag.split_once(':').is_some_and(|(category, kind)| {
+            scan::KINDS
+                .iter()
+                .any(|(of, name)| of.name() == category && *name == kind)
+        });
+        if !is_kind {
+            let reason = "names no kind of finding of this version";
+            return Err(Invalid::new(&format!("content_flags[{place}]"), reason));
         }
     }
     Ok(())
@@ -160,13 +190,10 @@ fn vector(record: &Record<'_>) -> Result<(), Invalid> {
         );
         return refuse(&reason);
     }
-    if vector.iter().any(|number| !number.is_finite()) {
-        return refuse("has a number that is not finite");
+    match crate::vector::unfit(vector) {
+        Some(reason) => refuse(&reason),
+        None => Ok(()),
     }
-    if vector.iter().all(|number| *number == 0.0) {
-        return refuse("is the zero vector, which has no direction to compare");
-    }
-    Ok(())
 }
 
 fn check_votes(record: &Record<'_>, votes: &[Vote<'_>]) -> Result<(), Invalid> {

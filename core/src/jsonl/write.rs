@@ -62,7 +62,7 @@ pub fn write_record(record: &Record<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-/// Appends the line that an export begins with, without its line end.
+/// Appends the line that an export begins with, or the one it ends with, without its line end.
 pub fn write_header(header: &Header<'_>, out: &mut Vec<u8>) {
     let mut line = Object::begin(out);
     let mut object = Object::begin(line.value(HEADER));
@@ -72,6 +72,10 @@ pub fn write_header(header: &Header<'_>, out: &mut Vec<u8>) {
     object.optional("embedder", &header.embedder);
     if let Some(dimensions) = header.dimensions {
         object.json("dimensions", &dimensions.to_string());
+    }
+    object.flag("counted", header.is_counted, false);
+    if let Some(memories) = header.memories {
+        object.json("memories", &memories.to_string());
     }
     object.end();
     line.end();

@@ -52,9 +52,10 @@ fn phrase(pattern: &str) -> Regex {
 static TRIGGERS: LazyLock<RegexSet> =
     LazyLock::new(|| compile_set(RULES.iter().map(|rule| rule.trigger)));
 
-pub fn find(text: &str, found: &mut Vec<Finding>) {
+pub fn find(text: &str, found: &mut Vec<Finding>, pause: &mut dyn FnMut()) {
     let folded = Folded::new(text);
     for which in &TRIGGERS.matches(&folded.text) {
+        pause();
         let rule = &RULES[which];
         for phrase in rule.pattern.find_iter(&folded.text) {
             if rule.kind == INSTRUCTION_OVERRIDE && is_negated(&folded.text, phrase.start()) {

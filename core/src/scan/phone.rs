@@ -57,6 +57,10 @@ enum Said {
 impl Said {
     fn before(run: &Run, first: usize) -> Self {
         let context = before(run.text, run.start(first), REACH);
+        // In a long row of groups there are no words.
+        if !context.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return Self::Nothing;
+        }
         let last = |words: &Regex| words.find_iter(context).last().map(|word| word.end());
         match (last(&PHONE_WORD), last(&OTHER_NUMBER_WORD)) {
             (None, None) => Self::Nothing,

@@ -15,10 +15,12 @@ const MAX_REST: usize = 4096;
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b[a-z][a-z0-9+.-]{1,30}://"));
 
 pub fn find(text: &str, found: &mut Vec<Finding>) {
+    // Where the text around a scheme ends does not depend on the scheme, and is looked for once.
+    let mut authorities = Ends::new(text, "/?#\"'`<>\\");
+    let mut urls = Ends::new(text, "\"'`<>\\)]},;");
     for scheme in SCHEME.find_iter(text) {
-        let rest = &text[scheme.end()..];
-        let length = length(rest, MAX_AUTHORITY, |c| "/?#\"'`<>\\".contains(c));
-        let authority = &rest[..length];
+        let host_end = authorities.after(scheme.end(), MAX_AUTHORITY);
+        let authority = &text[scheme.end()..host_end];
         // The last one: passwords that are not percent-encoded hold more.
         let Some((user, host)) = authority.rsplit_once('@') else {
             continue;
@@ -38,22 +40,32 @@ pub fn find(text: &str, found: &mut Vec<Finding>) {
         } else {
             Confidence::High
         };
-        let host_end = scheme.end() + length;
-        let path = &text[host_end..];
-        let end = host_end + self::length(path, MAX_REST, |c| "\"'`<>\\)]},;".contains(c));
+        let end = urls.after(host_end, MAX_REST);
         let url = text[..end].trim_end_matches(['.', ':', '!', '?']);
         found.push(Finding::secret(KIND, scheme.start(), url.len(), confidence));
     }
 }
 
-/// How many bytes there are before white space, redacted text or what `ends` it.
-fn length(text: &str, most: usize, ends: impl Fn(char) -> bool) -> usize {
-    let mut length = 0;
-    for c in text.chars() {
-        if c.is_whitespace() || c == char::from(FILL) || ends(c) || length + c.len_utf8() > most {
-            break;
-        }
-        length += c.len_utf8();
+/// Where white space, redacted text or one of some characters comes, for places that ascend.
+struct Ends<'a> {
+    text: &'a str,
+    of: &'static str,
+    next: usize,
+}
+
+impl<'a> Ends<'a> {
+    fn new(text: &'a str, of: &'static str) -> Self {
+        Self { text, of, next: 0 }
     }
-    length
+
+    /// The first at or after `from`, but not more than `most` bytes after it.
+    fn after(&mut self, from: usize, most: usize) -> usize {
+        if self.next < from {
+            let rest = &self.text[from..];
+            let is_end =
+                |c: char| c.is_whitespace() || c == char::from(FILL) || self.of.contains(c);
+            self.next = from + rest.find(is_end).unwrap_or(rest.len());
+        }
+        self.text.floor_char_boundary(self.next.min(from + most))
+    }
 }

@@ -135,6 +135,11 @@ impl Imagined {
         self.hashes.extend(item.held_hash());
     }
 
+    /// Whether a memory was noted.
+    pub fn has(&self, id: &str) -> bool {
+        self.rows.contains_key(&digest(&[id]))
+    }
+
     fn same(&self, item: &Item) -> Option<Same> {
         let print = self.rows.get(&digest(&[item.id()]))?;
         Some(match *print == print_of(item) {

@@ -71,7 +71,7 @@ fn present(call: &Call, session: &Session, items: &[Item]) -> HashSet<String> {
 }
 
 /// What a line leaves out is not compared. A version may be higher than the imported one: an import that changed the memory
-/// made it so. Counters stand behind votes: those of a memory that has votes of its own are theirs.
+/// made it so. Counters count votes: without votes in the line they are those of the memory.
 fn differences(call: &Call, session: &Session, items: &[&Item]) -> HashMap<String, Same> {
     let _plan = LookUps::enforce();
     let sql = call.store.sql(&format!(
@@ -87,14 +87,13 @@ fn differences(call: &Call, session: &Session, items: &[&Item]) -> HashMap<Strin
                 OR (i.deprecated_at IS NOT NULL AND m.deprecated_at IS DISTINCT FROM i.deprecated_at::timestamptz)
                 OR (i.deprecated_by IS NOT NULL AND m.deprecated_by IS DISTINCT FROM i.deprecated_by)
                 OR m.source_trajectory_id IS DISTINCT FROM i.source_trajectory_id
-                OR ({counted} AND (m.bullet_helpful <> i.bullet_helpful OR m.bullet_harmful <> i.bullet_harmful))
+                OR (i.has_votes AND (m.bullet_helpful <> i.bullet_helpful OR m.bullet_harmful <> i.bullet_harmful))
                 OR (i.flags IS NOT NULL AND m.content_flags IS DISTINCT FROM {flags})
                 OR (m.key IS NULL AND i.key IS NULL AND (m.dedupe_hash IS NULL) <> (i.dedupe_hash IS NULL))
                 OR (i.embedding IS NOT NULL AND NOT coalesce(m.embedding OPERATOR(@v@.=) i.embedding AND m.embedded_hash = i.embedded_hash, false))
          FROM {items} JOIN @s@.memories m ON m.id = i.id AND m.project_id = i.project_id",
         metadata = write::METADATA,
         shared = write::SHARED,
-        counted = write::COUNTED,
         flags = write::FLAGS,
         items = columns::unnested(),
     ));

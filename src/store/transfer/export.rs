@@ -209,6 +209,8 @@ impl Export {
                         .map(Into::into),
                     embedder: Some(self.store.embedder.name().into()),
                     dimensions: u32::try_from(self.store.dimensions).ok(),
+                    is_counted: true,
+                    memories: None,
                 },
                 &mut out,
             ),
@@ -250,11 +252,21 @@ impl Export {
         if records.is_empty() {
             self.is_over = true;
             self.progress = None;
-            if let Writer::Json(array) = &mut self.writer {
-                let mut line = Vec::new();
-                std::mem::take(array).finish(&mut line);
-                self.push(line, "")?;
+            let mut line = Vec::new();
+            match &mut self.writer {
+                Writer::Json(array) => std::mem::take(array).finish(&mut line),
+                // By it a file that was cut off is known.
+                Writer::JsonLines => write_header(
+                    &Header {
+                        format: jsonl::FORMAT,
+                        memories: Some(self.done),
+                        ..Header::default()
+                    },
+                    &mut line,
+                ),
+                Writer::Csv => return Ok(()),
             }
+            self.push(line, "")?;
         }
         Ok(())
     }

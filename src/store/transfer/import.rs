@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 
-use memory_core::jsonl::{Format, Record, Skipped, Target};
+use memory_core::jsonl::{Format, Header, Record, Skipped, Target};
 use serde_json::{Map, Value, json};
 
 use super::batch::{Item, OnConflict, Tally, distinct, owned};
 use super::decide::{Decision, Fate, Imagined, decide};
 use super::reader::{self, Reader};
-use super::refusal::Place;
+use super::refusal::{self, Place};
 use super::rules::Rules;
 use super::source::Source;
+use super::succession::Successions;
 use super::{votes, write};
 use crate::pg::error::{Error, Result};
 use crate::pg::spi::Session;
@@ -81,14 +82,14 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
     let checked = wish.check()?;
     let mut tally = Tally::default();
     let (mut format, mut lines, mut skipped) = (None, 0, Skipped::default());
-    let (mut vectors, mut redacted) = (0, 0);
+    let (mut dropped, mut redacted) = ([("vectors", 0), ("vote counts", 0)], 0);
     if let Some(reader) = Reader::of(source, &checked.reader)? {
         let rules = Rules::of(
             call,
             reader.format,
             wish.names_project,
             wish.confirm_sensitive,
-        );
+        )?;
         lines = check(&reader, source, &rules)?;
         format = Some(reader.format.name());
         let progress = Progress::of(Phase::Writing, i64::try_from(lines).unwrap_or(0));
@@ -105,29 +106,33 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
             mostly_new: true,
             tally,
             dropped_vectors: 0,
+            dropped_counts: 0,
             redacted: 0,
+            successions: Successions::default(),
         };
         reader.each(source, &mut |item| {
             taken += 1;
             progress.note(taken);
             match item {
-                reader::Item::Header(_) => {}
+                reader::Item::Header(..) => {}
                 reader::Item::Skipped(more) => skipped.extend(&more),
                 reader::Item::Record(place, record) => writer.take(place, record)?,
             }
             Ok(())
         })?;
         writer.flush()?;
+        writer.successions.check(call, writer.imagined.as_ref())?;
         tally = writer.tally;
-        vectors = writer.dropped_vectors;
+        dropped[0].1 = writer.dropped_vectors;
+        dropped[1].1 = writer.dropped_counts;
         redacted = writer.redacted;
     }
     let mut kinds: Map<String, Value> = skipped
         .iter()
         .map(|(kind, count)| (kind.to_owned(), count.into()))
         .collect();
-    if vectors > 0 {
-        kinds.insert("vectors".to_owned(), vectors.into());
+    for (kind, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+        kinds.insert(kind.to_owned(), count.into());
     }
     let report = json!({
         "format": format,
@@ -152,16 +157,60 @@ pub fn run(call: &Call, source: &dyn Source, wish: &Wish<'_>) -> Result<Value> {
 fn check(reader: &Reader<'_>, source: &dyn Source, rules: &Rules<'_>) -> Result<u64> {
     let progress = Progress::of(Phase::Checking, 0);
     let mut checked = 0;
-    reader.each(source, &mut |item| {
+    let mut count = Count::default();
+    let lines = reader.each(source, &mut |item| {
         checked += 1;
         progress.note(checked);
         match item {
-            reader::Item::Header(header) => rules.note(&header),
-            reader::Item::Record(place, record) => rules.check(place, &record)?,
+            reader::Item::Header(place, header) => {
+                count.header(place, &header)?;
+                if header.memories.is_none() {
+                    rules.note(&header);
+                }
+            }
+            reader::Item::Record(place, record) => {
+                count.memories += 1;
+                rules.check(place, &record)?;
+            }
             reader::Item::Skipped(_) => {}
         }
         Ok(())
-    })
+    })?;
+    count.end(Place::Line(lines + 1))?;
+    Ok(lines)
+}
+
+/// Whether all came of what an export says it has.
+#[derive(Default)]
+struct Count {
+    /// The export has begun, and its last line is to come.
+    is_open: bool,
+    memories: u64,
+}
+
+impl Count {
+    fn header(&mut self, place: Place, header: &Header<'_>) -> Result<()> {
+        match header.memories {
+            Some(count) if self.is_open && count != self.memories => {
+                return Err(refusal::of_count(place, self.memories, count));
+            }
+            Some(_) => {}
+            // Exports may be put one after the other.
+            None => self.end(place)?,
+        }
+        *self = Count {
+            is_open: header.is_counted,
+            memories: 0,
+        };
+        Ok(())
+    }
+
+    fn end(&self, place: Place) -> Result<()> {
+        match self.is_open {
+            true => Err(refusal::of_missing_end(place)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Records written together, and what their texts and vectors may add up to: whichever is reached first.
@@ -181,7 +230,10 @@ struct Writer<'w, 'c> {
     mostly_new: bool,
     tally: Tally,
     dropped_vectors: u64,
+    /// Memories whose counters count votes that did not come.
+    dropped_counts: u64,
     redacted: u64,
+    successions: Successions,
 }
 
 impl Writer<'_, '_> {
@@ -189,6 +241,12 @@ impl Writer<'_, '_> {
         if self.rules.drops_vectors() && record.embedding.take().is_some() {
             record.embedded_hash = None;
             self.dropped_vectors += 1;
+        }
+        // An agent whose vote was counted, but is not there, would count twice as soon as it votes.
+        let counts = votes::counts(record.votes.as_deref().unwrap_or_default());
+        if (record.bullet_helpful, record.bullet_harmful) != counts {
+            (record.bullet_helpful, record.bullet_harmful) = counts;
+            self.dropped_counts += 1;
         }
         if let Some(content) = self.rules.redacted(place, &record)? {
             record.content = content.into();
@@ -276,6 +334,7 @@ impl Writer<'_, '_> {
         if let Some(imagined) = &mut self.imagined {
             for item in new.clone().chain(changed.clone()) {
                 imagined.note(item);
+                self.successions.note(item);
                 self.tally.votes += item.record.votes.as_ref().map_or(0, Vec::len) as u64;
             }
             self.tally.count(new, changed);
@@ -290,6 +349,10 @@ impl Writer<'_, '_> {
             .chain(changed.clone())
             .map(|item| &item.record)
             .collect();
+        let taken = new.clone().filter(|item| inserted.contains(item.id()));
+        for item in taken.chain(changed.clone()) {
+            self.successions.note(item);
+        }
         let replaced: Vec<String> = changed
             .clone()
             .filter(|item| item.record.votes.is_some())

@@ -11,5 +11,6 @@ mod existing;
 mod reader;
 mod refusal;
 mod rules;
+mod succession;
 mod votes;
 mod write;

@@ -52,7 +52,7 @@ enum Shape {
     reason = "it is handed on at once, and most are records"
 )]
 pub enum Item<'a> {
-    Header(Header<'a>),
+    Header(Place, Header<'a>),
     Record(Place, Record<'a>),
     Skipped(Skipped),
 }
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         }
         match jsonl::parse_line(line.as_bytes(), &self.options).map_err(refused)? {
             Line::Blank => Ok(()),
-            Line::Header(header) => take(Item::Header(header)),
+            Line::Header(header) => take(Item::Header(place, header)),
             Line::Record(mut record) => {
                 if let Some(namespace) = self.target.namespace {
                     record.namespace = namespace.to_owned().into();

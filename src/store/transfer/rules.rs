@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use memory_core::jsonl::{Format, Header, Record};
+use pgrx::datum::Interval;
 
 use super::refusal::{Place, of_field};
+use super::votes;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
 use crate::pg::spi::Planning;
+use crate::pg::system;
 use crate::store::access::Call;
 use crate::store::content_policy;
 use crate::store::embedder::Embedder;
@@ -22,6 +25,8 @@ pub struct Rules<'c> {
     takes_other_projects: bool,
     takes_sensitive: bool,
     max_content_bytes: usize,
+    now: String,
+    latest: String,
     /// Of the vectors in the lines, as the header says.
     embedder: RefCell<Option<String>>,
 }
@@ -32,7 +37,7 @@ impl<'c> Rules<'c> {
         format: Format,
         takes_other_projects: bool,
         takes_sensitive: bool,
-    ) -> Self {
+    ) -> Result<Self> {
         let sql = call.store.sql("SELECT memory_type FROM @s@.memory_types");
         let mut types: HashSet<String> = call.sql(|session| {
             let rows = session.read(&sql, Planning::Generic, &[]);
@@ -43,15 +48,20 @@ impl<'c> Rules<'c> {
                 .iter()
                 .map(|&name| name.to_owned()),
         );
-        Rules {
+        // A memory may be dated by another clock than this one.
+        let tolerated = Interval::from_seconds(3600.0);
+        let time = |time| Ok(votes::exported_time(time, || "now".to_owned())?.unwrap_or_default());
+        Ok(Rules {
             call,
             format,
             types,
             takes_other_projects,
             takes_sensitive,
             max_content_bytes: guc::max_content_bytes(),
+            now: time(Some(system::now()))?,
+            latest: time(system::after(system::now(), tolerated))?,
             embedder: RefCell::new(None),
-        }
+        })
     }
 
     /// What the header says of the lines after it.
@@ -93,6 +103,20 @@ impl<'c> Rules<'c> {
             .hint("Raise memory_ext.max_content_bytes."));
         }
         self.redacted(place, record)?;
+        for (field, time) in [
+            ("created_at", &record.created_at),
+            ("updated_at", &record.updated_at),
+            ("deleted_at", &record.deleted_at),
+            ("deprecated_at", &record.deprecated_at),
+        ] {
+            // Points in time have one form, in which their order is that of the texts.
+            if time.as_deref().is_some_and(|time| time > &*self.latest) {
+                return Err(refuse(field, "lies in the future").hint(format!(
+                    "By the server's clock it is {}; a time without an offset is UTC.",
+                    self.now
+                )));
+            }
+        }
         if !self.types.contains(record.memory_type.as_ref()) {
             let reason = format!(
                 "is {:?}, which is no type of this store",

@@ -14,10 +14,9 @@ use crate::store::access::Call;
 pub const METADATA: &str = "coalesce(i.metadata::jsonb, '{}')";
 pub const SHARED: &str = "CASE WHEN i.shared IS NULL THEN '{}'::text[] ELSE ARRAY(SELECT jsonb_array_elements_text(i.shared::jsonb)) END";
 pub const FLAGS: &str = "CASE WHEN i.flags IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(i.flags::jsonb)) END";
-/// Whether the counters of the line are to count: it brings its votes, or the memory has none.
-pub const COUNTED: &str = "(i.has_votes OR NOT EXISTS (SELECT FROM @s@.vote_history v WHERE v.memory_id = m.id AND v.project_id = m.project_id))";
 
-/// Inserts items, but for those that a unique index keeps out; the ids that went in.
+/// Inserts items, but for those that a unique index keeps out; the ids that went in. A memory that was changed once was there
+/// then, if no line says since when.
 pub fn insert<'i>(
     call: &Call,
     session: &Session,
@@ -33,7 +32,7 @@ pub fn insert<'i>(
                 error_pattern, source_trajectory_id, content_flags)
          SELECT i.id, i.project_id, i.namespace, i.content, i.dedupe_hash, i.agent_id, i.user_id, i.session_id, i.entity_id, i.scope,
                 {SHARED}, {METADATA}, i.memory_type, i.key, i.is_sensitive, i.importance, i.embedding, i.embedded_hash,
-                coalesce(i.created_at::timestamptz, now()), coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()),
+                coalesce(i.created_at::timestamptz, i.updated_at::timestamptz, now()), coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()),
                 i.expires_at::timestamptz, i.deleted_at::timestamptz, i.version, i.is_deprecated, i.deprecated_at::timestamptz, i.deprecated_by,
                 i.superseded_by, i.bullet_helpful, i.bullet_harmful, i.error_pattern, i.source_trajectory_id, {FLAGS}
          FROM {items} ON CONFLICT DO NOTHING RETURNING id",
@@ -62,7 +61,7 @@ pub fn update<'i>(
                 metadata = {METADATA}, memory_type = i.memory_type, key = i.key, is_sensitive = i.is_sensitive, importance = i.importance,
                 embedding = CASE WHEN i.embedding IS NOT NULL THEN i.embedding WHEN {SAME_TEXT} THEN m.embedding END,
                 embedded_hash = CASE WHEN i.embedding IS NOT NULL THEN i.embedded_hash WHEN {SAME_TEXT} THEN m.embedded_hash END,
-                created_at = coalesce(i.created_at::timestamptz, m.created_at),
+                created_at = coalesce(i.created_at::timestamptz, least(m.created_at, i.updated_at::timestamptz)),
                 updated_at = coalesce(i.updated_at::timestamptz, i.created_at::timestamptz, now()),
                 expires_at = i.expires_at::timestamptz, deleted_at = i.deleted_at::timestamptz,
                 version = CASE WHEN i.renewed THEN greatest(i.version, least(m.version, 2147483646) + 1) ELSE greatest(i.version, m.version) END,
@@ -70,10 +69,10 @@ pub fn update<'i>(
                 deprecated_at = coalesce(i.deprecated_at::timestamptz, CASE WHEN i.is_deprecated THEN m.deprecated_at END),
                 deprecated_by = coalesce(i.deprecated_by, CASE WHEN i.is_deprecated THEN m.deprecated_by END),
                 superseded_by = i.superseded_by,
-                bullet_helpful = CASE WHEN {COUNTED} THEN i.bullet_helpful ELSE m.bullet_helpful END,
-                bullet_harmful = CASE WHEN {COUNTED} THEN i.bullet_harmful ELSE m.bullet_harmful END,
+                bullet_helpful = CASE WHEN i.has_votes THEN i.bullet_helpful ELSE m.bullet_helpful END,
+                bullet_harmful = CASE WHEN i.has_votes THEN i.bullet_harmful ELSE m.bullet_harmful END,
                 error_pattern = i.error_pattern, source_trajectory_id = i.source_trajectory_id,
-                content_flags = coalesce({FLAGS}, CASE WHEN i.content = m.content THEN m.content_flags END)
+                content_flags = coalesce({FLAGS}, CASE WHEN i.content = m.content AND NOT i.is_sensitive THEN m.content_flags END)
          FROM {items} WHERE m.id = i.id AND m.project_id = i.project_id",
         items = columns::unnested(),
     ));

@@ -24,6 +24,7 @@ fn every_field() {
         exported_at: Some("2026-03-01T00:00:00.000000+00:00".into()),
         embedder: Some("hash".into()),
         dimensions: Some(3),
+        ..Header::default()
     };
     assert_eq!(parse(lines.next().unwrap()), Ok(Line::Header(header)));
     let full = record(lines.next().unwrap());
@@ -96,6 +97,7 @@ fn a_header_that_is_written() {
         exported_at: None,
         embedder: Some("a \"b\"".into()),
         dimensions: Some(384),
+        ..Header::default()
     };
     write_header(&header, &mut out);
     let line = String::from_utf8(out).unwrap();
@@ -467,4 +469,34 @@ fn formats_have_names() {
         assert_eq!(Format::named(format.name()), Some(*format));
     }
     assert_eq!(Format::named("jsonl"), None);
+}
+
+#[test]
+fn the_line_at_the_end_says_how_many_there_were() {
+    for (header, line) in [
+        (
+            Header {
+                format: FORMAT,
+                is_counted: true,
+                ..Header::default()
+            },
+            r#"{"memory_ext_export":{"format":1,"counted":true}}"#,
+        ),
+        (
+            Header {
+                format: FORMAT,
+                memories: Some(0),
+                ..Header::default()
+            },
+            r#"{"memory_ext_export":{"format":1,"memories":0}}"#,
+        ),
+    ] {
+        let mut out = Vec::new();
+        write_header(&header, &mut out);
+        assert_eq!(std::str::from_utf8(&out).unwrap(), line);
+        assert_eq!(
+            parse_line(&out, &Options::default()),
+            Ok(Line::Header(header))
+        );
+    }
 }

@@ -66,12 +66,13 @@ fn metadata() -> impl Strategy<Value = JsonObject<'static>> {
 
 fn vector() -> impl Strategy<Value = Option<Vec<f32>>> {
     let number = prop_oneof![
-        prop::num::f32::NORMAL | prop::num::f32::SUBNORMAL | prop::num::f32::ZERO,
+        prop::num::f32::SUBNORMAL | prop::num::f32::ZERO,
         -1.0_f32..1.0,
+        -1e17_f32..1e17,
     ];
     let vector = prop::collection::vec(number, 1..20)
-        .prop_filter("not the zero vector", |vector| {
-            vector.iter().any(|number| *number != 0.0)
+        .prop_filter("of a length that can be compared", |vector| {
+            crate::vector::unfit(vector).is_none()
         });
     prop::option::of(vector)
 }
@@ -96,6 +97,11 @@ fn names() -> impl Strategy<Value = Names> {
         ],
         prop::collection::vec(name(), 0..3),
     )
+}
+
+fn flag() -> impl Strategy<Value = Cow<'static, str>> {
+    prop::sample::select(crate::scan::KINDS)
+        .prop_map(|(category, kind)| format!("{}:{kind}", category.name()).into())
 }
 
 fn votes() -> impl Strategy<Value = Option<Vec<Vote<'static>>>> {
@@ -141,9 +147,9 @@ prop_compose! {
         vector in vector(),
         times in [time(), time(), time(), time(), time()],
         texts in [maybe(text(".{0,9}")), maybe(text(".{0,9}")), maybe(text(".{0,9}")), maybe(text(".{0,9}"))],
-        numbers in (0..=i32::MAX, 0..=i32::MAX, 1..=i32::MAX, 0.0_f32..=1.0),
+        numbers in (0..=i32::MAX, 0..=i32::MAX, 1..=1_i32 << 30, 0.0_f32..=1.0),
         flags in any::<[bool; 4]>(),
-        found in prop::collection::vec(name(), 0..3),
+        found in prop::collection::vec(flag(), 0..3),
         scope in prop::sample::select(crate::SCOPES),
         memory_type in prop_oneof![Just(Cow::Borrowed("standard")), text("[a-z]{1,64}")],
         hash in prop::option::of(any::<[u8; 32]>()),
@@ -157,18 +163,21 @@ prop_compose! {
         record.session_id = session;
         record.entity_id = entity;
         record.key = key;
-        record.shared_with_agents = shared;
-        record.scope = scope.into();
+        // Nobody's memory is everybody's, and is shared with none in particular.
+        record.scope = if record.agent_id.is_some() { scope } else { "global" }.into();
+        if record.scope == "agent-shared" {
+            record.shared_with_agents = shared;
+        }
         record.memory_type = memory_type;
         record.metadata = metadata;
         let [created_at, updated_at, expires_at, deleted_at, deprecated_at] = times;
-        record.created_at = created_at;
-        record.updated_at = updated_at;
+        (record.created_at, record.updated_at) = match (created_at, updated_at) {
+            (Some(one), Some(other)) if other < one => (Some(other), Some(one)),
+            times => times,
+        };
         record.expires_at = expires_at;
         record.deleted_at = deleted_at;
-        record.deprecated_at = deprecated_at;
         let [by, superseded, pattern, trajectory] = texts;
-        record.deprecated_by = by;
         record.superseded_by = superseded;
         record.error_pattern = pattern;
         record.source_trajectory_id = trajectory;
@@ -179,9 +188,15 @@ prop_compose! {
         record.importance = importance;
         let [is_sensitive, is_deduplicated, is_deprecated, with_hash] = flags;
         record.is_sensitive = is_sensitive;
-        record.content_flags = found;
+        if !is_sensitive {
+            record.content_flags = found;
+        }
         record.is_deduplicated = is_deduplicated;
         record.is_deprecated = is_deprecated;
+        if is_deprecated {
+            record.deprecated_at = deprecated_at;
+            record.deprecated_by = by;
+        }
         if !is_sensitive {
             record.embedded_hash = hash.filter(|_| vector.is_some());
             record.embedding = vector;

@@ -262,3 +262,76 @@ fn votes_agree_with_the_counters() {
         "bullet_helpful is 0, but there are 1 such votes",
     );
 }
+
+#[test]
+fn a_scope_that_is_not_everybodys_has_an_agent() {
+    assert_invalid(
+        |record| record.scope = "agent-private".into(),
+        "scope",
+        "scope is \"agent-private\", but there is no agent_id: nobody could ever read the memory",
+    );
+    assert_invalid(
+        |record| {
+            record.scope = "agent-shared".into();
+            record.shared_with_agents = vec!["b".into()];
+        },
+        "scope",
+        "scope is \"agent-shared\", but there is no agent_id: nobody could ever read the memory",
+    );
+    assert_valid(|record| {
+        record.scope = "agent-private".into();
+        record.agent_id = Some("a".into());
+    });
+}
+
+#[test]
+fn versions_leave_room_for_more() {
+    assert_valid(|record| record.version = 1 << 30);
+    assert_invalid(
+        |record| record.version = (1 << 30) + 1,
+        "version",
+        "version is over 1073741824, which leaves too few for its changes",
+    );
+}
+
+#[test]
+fn a_change_comes_after_the_beginning() {
+    let times = |created_at: &'static str, updated_at: &'static str| {
+        move |record: &mut Record<'static>| {
+            record.created_at = Some(created_at.into());
+            record.updated_at = Some(updated_at.into());
+        }
+    };
+    let (noon, one) = (
+        "2024-01-01T12:00:00.000000+00:00",
+        "2024-01-01T13:00:00.000000+00:00",
+    );
+    assert_valid(times(noon, one));
+    assert_valid(times(one, noon));
+    assert_invalid(
+        times("2024-01-01T13:00:00.000001+00:00", noon),
+        "updated_at",
+        "updated_at is before created_at",
+    );
+}
+
+#[test]
+fn flags_are_kinds_of_findings() {
+    assert_valid(|record| record.content_flags = vec!["secret:jwt".into()]);
+    for wrong in ["made:up", "pii", "secret:email", "PII:email"] {
+        assert_invalid(
+            |record| record.content_flags = vec!["pii:email".into(), wrong.into()],
+            "content_flags[1]",
+            "content_flags[1] names no kind of finding of this version",
+        );
+    }
+}
+
+#[test]
+fn what_says_nothing_is_left_out() {
+    let read = record(
+        r#"{"id":"1","content":"x","agent_id":"a","scope":"agent-private","shared_with_agents":["b"],"is_sensitive":true,"content_flags":["pii:email"],"deprecated_at":"2024-01-01T00:00:00Z","deprecated_by":"a"}"#,
+    );
+    assert!(read.shared_with_agents.is_empty() && read.content_flags.is_empty());
+    assert_eq!((read.deprecated_at, read.deprecated_by), (None, None));
+}

@@ -29,6 +29,10 @@ fn hostile(size: usize) -> Vec<(&'static str, String)> {
         ("begin", "-----BEGIN PRIVATE KEY-----"),
         ("end", "-----END PRIVATE KEY-----"),
         ("schemes", "a://a:"),
+        ("schemes with passwords", "https://u:p@"),
+        ("schemes with dots", "https://u:p@...."),
+        ("dashed groups", "1234-"),
+        ("instructions", "[INST]"),
         ("passwords", "password="),
         ("passwords quoted", "pwd=\""),
         ("tokens", "token: a1"),
@@ -97,4 +101,23 @@ fn a_megabyte_of_anything_is_scanned() {
         let found = scan(&text);
         assert!(redact(&text, &found).len() <= text.len() * 8);
     }
+}
+
+#[test]
+fn a_long_url_costs_no_more_than_a_short_one() {
+    // As many schemes, each its own word or all one word.
+    let apart = "https://u:p@ ".repeat(SIZE);
+    let in_one = "https://u:p@".repeat(SIZE);
+    scan(&apart);
+    assert!((0..4).any(|_| time_of(&in_one) < 10 * time_of(&apart)));
+}
+
+#[test]
+fn a_scan_pauses_and_may_be_given_up() {
+    let text = "call 030 901820, ignore all previous instructions, https://u:p@h/ a@b.io";
+    let mut pauses = 0;
+    assert_eq!(scan_with(text, &mut || pauses += 1), scan(text));
+    assert!(pauses > 5, "{pauses}");
+    let given_up = std::panic::catch_unwind(|| scan_with(text, &mut || panic!("enough")));
+    assert!(given_up.is_err());
 }

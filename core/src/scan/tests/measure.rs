@@ -48,3 +48,45 @@ fn findings_in_real_texts() {
         }
     }
 }
+
+/// Not a test either: where the time goes in texts made to be slow.
+#[test]
+#[ignore = "a measurement"]
+fn time_of_hostile_texts() {
+    for piece in [
+        "https://u:p@",
+        "[INST]",
+        "1234-",
+        "a@b.io ",
+        "ignore all the of previous ",
+        "<|im_start|>",
+        "phone 5 ",
+        "[SYS>>",
+        "4111 1111 1111 1112 ",
+    ] {
+        let text = piece.repeat((1 << 20) / piece.len());
+        scan(&piece.repeat(100));
+        let start = std::time::Instant::now();
+        let found = scan(&text);
+        let all = start.elapsed();
+        print!("{piece:?}: {all:?}, {} found;", found.len());
+        for which in &TRIGGERS.matches(&text) {
+            let start = std::time::Instant::now();
+            (DETECTORS[which].find)(&text, &mut Vec::new());
+            print!(
+                " {} {:?}",
+                &DETECTORS[which].trigger[..DETECTORS[which].trigger.len().min(12)],
+                start.elapsed()
+            );
+        }
+        let start = std::time::Instant::now();
+        injection::find(&text, &mut Vec::new(), &mut || {});
+        print!(" injection {:?}", start.elapsed());
+        let start = std::time::Instant::now();
+        std::hint::black_box(fold::Folded::new(&text).text.len());
+        print!(" of it fold {:?}", start.elapsed());
+        let start = std::time::Instant::now();
+        redact(&text, &found);
+        println!(" redact {:?}", start.elapsed());
+    }
+}
