@@ -48,7 +48,7 @@ fn c13_an_export_to_a_file() {
                 AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at, id",
         &[],
     );
-    let ids: Vec<&str> = lines[1..]
+    let ids: Vec<&str> = lines[1..lines.len() - 1]
         .iter()
         .map(|line| line["id"].as_str().expect("an id"))
         .collect();

@@ -185,11 +185,11 @@ fn the_statements_beside_the_commands_of_aegis_memory_do_their_work() {
         let lines = said.lines().count();
         match command.split(['`', '<', '>']).nth(1).unwrap_or_default() {
             "curl -X POST http://localhost:8000/memories/export -d '{\"format\": \"jsonl\"}'" => {
-                assert_eq!(objects(&said).len(), 1 + 48, "{said}");
+                assert_eq!(objects(&said).len(), 1 + 48 + 1, "{said}");
             }
             one if one.contains("\"production\"") => {
                 assert_eq!(objects(&said)[1]["content"], "of the assistant", "{said}");
-                assert_eq!(lines, 3, "{said}");
+                assert_eq!(lines, 4, "{said}");
             }
             one if one.contains("/memories/import") => {
                 assert_eq!(objects(&said)[0]["imported"], 1, "{said}");
