@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postgres::Client;
 use support::backup::{backup, database, name, restore};
-use support::{Sql, wait_until};
+use support::{Raised, Sql, wait_until};
 
 /// One kind of work over and over.
 const TURNS: [&str; 8] = [
@@ -21,15 +21,6 @@ const TURNS: [&str; 8] = [
     "SELECT * FROM memory_search('note ' || $1)",
     "UPDATE memories SET importance = random() WHERE id = 'm' || $1 % 300",
 ];
-
-/// Set when it is dropped, by a panic too: threads that wait for it must end.
-struct Raised<'a>(&'a AtomicBool);
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
 
 #[test]
 fn a_restore_and_those_who_write_wait_for_each_other() {

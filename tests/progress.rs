@@ -503,23 +503,24 @@ fn whoever_compares_merges_or_cleans_up_is_seen() {
         "SELECT memory_add(w || ' walrus plays chess at noon' || e, memory_type => 'strategy') FROM unnest('{one,two,three}'::text[]) w, unnest('{\"\",!}'::text[]) e;
          SELECT memory_vote(id, 'helpful', 'agent' || i) FROM memories, generate_series(1, 3) i WHERE memory_type = 'strategy'",
     );
-    // Reading waits.
-    for (call, operation, phase, table) in [
+    // Reading waits; for the table of memories a call would wait before it begins.
+    for (call, operation, phase, lock) in [
         (
             "SELECT * FROM memory_duplicates()",
             "duplicates",
             "comparing",
-            "memories",
+            "ALTER INDEX memories_pkey SET TABLESPACE pg_default",
         ),
         (
             "SELECT * FROM memory_cleanup_orphans(dry_run => false)",
             "cleanup_orphans",
             "removing",
-            "vote_history",
+            "LOCK vote_history IN ACCESS EXCLUSIVE MODE",
         ),
     ] {
-        holder.run(&format!("BEGIN; LOCK {table} IN ACCESS EXCLUSIVE MODE"));
+        holder.run(&format!("BEGIN; {lock}"));
         let mut worker = database.connect();
+        worker.run("SET statement_timeout = '2min'");
         std::thread::scope(|scope| {
             let work = scope.spawn(move || worker.run(call));
             let found = wait_for(&mut other, operation, phase, 0);

@@ -11,7 +11,8 @@ use support::release::{
     ALL_PATHS, NEW, OLD, fill, found, old_database, update, use_functions_of_1_0, versions,
 };
 use support::{
-    Cluster, Database, Options, Refusal, Rows, Sql, ace, cluster, role, together, wait_until,
+    Cluster, Database, Options, Raised, Refusal, Rows, Sql, ace, cluster, role, together,
+    wait_until,
 };
 
 /// A filled store of 1.0.0, and its owner's connection.
@@ -37,15 +38,6 @@ fn retrying<R>(what: &str, mut work: impl FnMut() -> Result<R, postgres::Error>)
         }
     }
     panic!("{what}: refused a thousand times");
-}
-
-/// Set when it is dropped, by a panic too: threads that wait for it must end.
-struct Raised<'a>(&'a AtomicBool);
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// One kind of work over and over; `number` is that of the turn.

@@ -38,4 +38,4 @@ pub use refusal::Refusal;
 pub use rows::Rows;
 pub use server::{Server, run};
 pub use shared::{cluster, database, granted, role, store};
-pub use wait::{together, wait_until};
+pub use wait::{Raised, together, wait_until};

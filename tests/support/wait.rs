@@ -1,4 +1,5 @@
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Waits until the condition holds; fails, saying what was waited for, when it does not come true in time.
@@ -34,4 +35,13 @@ pub fn together<R: Send>(threads: usize, work: impl Fn(usize, &Barrier) -> R + S
             })
             .collect()
     })
+}
+
+/// Set when it is dropped, by a panic too: threads that wait for it must end.
+pub struct Raised<'a>(pub &'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
