@@ -1,6 +1,6 @@
 //! Texts made to be slow.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -63,13 +63,22 @@ fn hostile(size: usize) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// The least of some runs, as others use the machine too.
+/// The processor's time that this thread has had, as others use the machine too.
+fn now() -> Duration {
+    // Who yields has his time written down.
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux that counts");
+    let nanoseconds = text.split(' ').next().and_then(|count| count.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
+/// The least of some runs.
 fn time_of(text: &str) -> Duration {
     (0..3)
         .map(|_| {
-            let start = Instant::now();
+            let start = now();
             std::hint::black_box(scan(text));
-            start.elapsed()
+            now() - start
         })
         .min()
         .unwrap_or_default()
