@@ -152,7 +152,7 @@ fn check_times(change: &RowChange, has_ace: bool) -> Result<()> {
                 "{} of a memory lies outside of the years 1 to 9999",
                 column.to_string_lossy()
             ))
-            .hint("A memory without expires_at does not expire."));
+            .hint("Give a time within those years; a memory without expires_at does not expire."));
         }
     }
     Ok(())

@@ -180,6 +180,11 @@ pub fn of_name(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name)
 }
 
+/// Whether the rows of a table of this name belong to a project.
+pub fn is_of_project(name: &str) -> bool {
+    of_name(name).is_some_and(|table| table.extent == Extent::Project)
+}
+
 /// The tables of a backup, of a project or of the whole store.
 pub fn tables(project: Option<&str>) -> impl Iterator<Item = &'static Table> {
     TABLES

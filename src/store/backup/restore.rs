@@ -5,7 +5,7 @@ use std::rc::Rc;
 use memory_core::container::Secret;
 use serde_json::{Value, json};
 
-use super::contents::{self, Extent};
+use super::contents;
 use super::merge::{self, Outcome, Plan};
 use super::read::{self, Checked, Source};
 use super::stage::{self, Scope};
@@ -178,10 +178,8 @@ fn scope<'a>(
 
 /// What is asked for by a name that was misspelt is nothing.
 fn warn_of_nothing(wish: &Wish<'_>, outcome: &Outcome) {
-    let has_rows = outcome.tables.iter().any(|(name, tally)| {
-        let is_its = |table: &contents::Table| table.extent == Extent::Project;
-        tally.rows > 0 && contents::of_name(name).is_some_and(is_its)
-    });
+    let mut tallies = outcome.tables.iter();
+    let has_rows = tallies.any(|(name, tally)| tally.rows > 0 && contents::is_of_project(name));
     if let Some(project) = wish.project.filter(|_| !has_rows) {
         system::warning(&format!(
             "the backup has nothing of project {project:?}: no row of it comes back"

@@ -151,10 +151,8 @@ pub fn write<W: Write>(
 
 /// A project that nobody has used can be backed up, as it can be exported. A name that was misspelt is such a project.
 fn warn_of_nothing(wish: &Wish<'_>, summary: &Summary) {
-    let has_rows = summary.counts.iter().any(|count| {
-        let is_its = |table: &Table| table.extent == Extent::Project;
-        count.rows > 0 && contents::of_name(&count.table).is_some_and(is_its)
-    });
+    let mut counts = summary.counts.iter();
+    let has_rows = counts.any(|count| count.rows > 0 && contents::is_of_project(&count.table));
     if let Some(project) = wish.project.filter(|_| !has_rows) {
         system::warning(&format!(
             "project {project:?} has nothing to back up: the backup has no row of it"
