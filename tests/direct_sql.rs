@@ -163,9 +163,16 @@ fn the_rules_hold_for_plain_sql() {
         "INSERT INTO memories (content, importance) VALUES ('a', 'NaN')",
         "INSERT INTO memories (content, project_id) VALUES ('a', '')",
         "INSERT INTO memories (id, content) VALUES ('', 'a')",
+        "INSERT INTO memories (content) VALUES (E' \\t')",
+        "UPDATE memories SET content = ''",
         "INSERT INTO memories (content, agent_id) VALUES ('a', repeat('x', 256))",
         "INSERT INTO memories (content, memory_type) VALUES ('a', repeat('x', 65))",
         "UPDATE memories SET key = ''",
+        "INSERT INTO memories (content, scope) VALUES ('a', 'agent-private')",
+        "UPDATE memories SET scope = 'agent-shared'",
+        "UPDATE memories SET agent_id = 'a', scope = 'agent-shared', shared_with_agents = ARRAY['b', NULL]",
+        "UPDATE memories SET agent_id = 'a', scope = 'agent-shared', shared_with_agents = ARRAY['']",
+        "UPDATE memories SET agent_id = 'a', scope = 'agent-shared', shared_with_agents = ARRAY[repeat('b', 256)]",
     ] {
         let refusal = sql.refused(statement, &[]);
         assert_eq!(refusal.sqlstate, "23514", "{refusal:?}");

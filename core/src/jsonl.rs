@@ -50,8 +50,9 @@ use json::{Kind, Value};
 /// The format that is written, and the newest that can be read.
 pub const FORMAT: u32 = 1;
 
-/// The longest line that is read unless the caller says otherwise.
-pub const MAX_LINE_BYTES: usize = 64 << 20;
+/// The longest line that is read unless the caller says otherwise: enough for the longest memory of a store whose limits are
+/// at their highest.
+pub const MAX_LINE_BYTES: usize = 256 << 20;
 
 /// Whose memories a text holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

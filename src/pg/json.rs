@@ -1,7 +1,7 @@
 //! `jsonb` that passes through unread: metadata goes from argument to row and from row to result as PostgreSQL's own bytes,
 //! so no number loses a digit and nothing is parsed that nobody looks at.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
@@ -10,6 +10,51 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 /// A whole jsonb varlena, uncompressed, with its 4-byte header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Jsonb(Vec<u8>);
+
+/// What there is too much of in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Levels,
+    Bytes,
+}
+
+/// How long the text of a scalar is.
+///
+/// # Safety
+/// The value is one that JsonbIteratorNext gave for a key or a scalar, and what it points to is still there.
+unsafe fn text_length(value: &pg_sys::JsonbValue) -> usize {
+    // SAFETY: the type says which member of the union holds; numeric_out returns a palloc'd C string.
+    unsafe {
+        match value.type_ {
+            pg_sys::jbvType::jbvString => {
+                let length = usize::try_from(value.val.string.len).unwrap_or_default();
+                let text = std::slice::from_raw_parts(value.val.string.val.cast::<u8>(), length);
+                let escapes: usize = text
+                    .iter()
+                    .map(|byte| match byte {
+                        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 1,
+                        0..32 => 5,
+                        _ => 0,
+                    })
+                    .sum();
+                length + escapes + 2
+            }
+            pg_sys::jbvType::jbvNumeric => {
+                let number = pg_sys::Datum::from(value.val.numeric);
+                pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(number)]).map_or(
+                    0,
+                    |datum| {
+                        let digits = datum.cast_mut_ptr::<c_char>();
+                        let length = CStr::from_ptr(digits).count_bytes();
+                        pg_sys::pfree(digits.cast());
+                        length
+                    },
+                )
+            }
+            _ => "false".len(),
+        }
+    }
+}
 
 impl Jsonb {
     /// Reads JSON text; PostgreSQL raises 22P02 when it is none.
@@ -33,7 +78,7 @@ impl Jsonb {
         unsafe {
             pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(self.to_datum())])
                 .map(|datum| {
-                    let text = datum.cast_mut_ptr::<std::ffi::c_char>();
+                    let text = datum.cast_mut_ptr::<c_char>();
                     let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
                     pg_sys::pfree(text.cast());
                     copy
@@ -55,25 +100,45 @@ impl Jsonb {
         self.container() & JB_FOBJECT != 0
     }
 
-    /// Whether objects and arrays are nested deeper than `levels`.
-    pub fn depth_over(&self, levels: usize) -> bool {
-        // Each level takes a header and an entry at least; most metadata is too short to be looked at.
-        const LEAST_LEVEL_BYTES: usize = 8;
-        if self.0.len() < levels * LEAST_LEVEL_BYTES {
-            return false;
+    /// Whether this is nested deeper than `levels`, or its text is longer than `bytes`: a number of a few stored bytes can have
+    /// 147,455 digits. The walk ends where a limit is passed.
+    pub fn over(&self, levels: usize, bytes: usize) -> Option<Over> {
+        // Each level takes a header and an entry at least, and so does each number; most metadata needs no look.
+        const LEAST_BYTES: usize = 8;
+        const MOST_DIGITS: usize = 147_456;
+        if self.0.len() < LEAST_BYTES * levels.min(bytes / MOST_DIGITS) {
+            return None;
         }
-        let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-        self.text().bytes().any(|byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if in_string => escaped = true,
-                b'"' => in_string = !in_string,
-                b'{' | b'[' if !in_string => depth += 1,
-                b'}' | b']' if !in_string => depth -= 1,
-                _ => {}
-            }
-            depth > levels
-        })
+        let (mut depth, mut text) = (0, 0);
+        // SAFETY: the datum is a whole jsonb of 4-byte alignment, whose container follows the varlena header; it outlives the
+        // walk. JsonbIteratorNext fills in the value for the tokens that have one, and each of these is a scalar, since
+        // nested containers are walked too. The iterator frees itself when it is done; else it goes with the memory context.
+        unsafe {
+            let whole = self.to_datum();
+            let container = whole.cast_mut_ptr::<u8>().add(pg_sys::VARHDRSZ);
+            let mut iterator = pg_sys::JsonbIteratorInit(container.cast());
+            let mut value = std::mem::zeroed::<pg_sys::JsonbValue>();
+            let over = loop {
+                use pg_sys::JsonbIteratorToken as Token;
+                match pg_sys::JsonbIteratorNext(&mut iterator, &mut value, false) {
+                    Token::WJB_DONE => break None,
+                    Token::WJB_BEGIN_ARRAY | Token::WJB_BEGIN_OBJECT => {
+                        depth += 1;
+                        text += "{}".len();
+                    }
+                    Token::WJB_END_ARRAY | Token::WJB_END_OBJECT => depth -= 1,
+                    _ => text += text_length(&value) + ", ".len(),
+                }
+                if depth > levels {
+                    break Some(Over::Levels);
+                }
+                if text > bytes {
+                    break Some(Over::Bytes);
+                }
+            };
+            pg_sys::pfree(whole.cast_mut_ptr());
+            over
+        }
     }
 
     pub fn is_empty_object(&self) -> bool {
@@ -115,7 +180,7 @@ impl Jsonb {
                 pg_sys::JSONBOID,
                 -1,
                 false,
-                b'i' as std::ffi::c_char,
+                b'i' as c_char,
             ))
         }
     }

@@ -11,13 +11,19 @@ use super::learning::types;
 use super::open::Store;
 use crate::pg::error::{Error, Result};
 use crate::pg::guc;
-use crate::pg::json::Jsonb;
+use crate::pg::json::{Jsonb, Over};
 use crate::pg::system;
 use crate::pg::times;
 use crate::pg::vector::Vector;
 
 /// Longest id, key, namespace, project, agent, user, session or entity, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
+
+/// Longest metadata, as text.
+pub const MAX_JSON_BYTES: usize = 16 << 20;
+
+/// Most agents that a memory is shared with by name.
+pub const MAX_SHARED_AGENTS: usize = 10_000;
 
 /// What to do when a live memory with the same content and the same owner is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,8 +333,19 @@ pub fn check_scope(scope: &str, agent_id: Option<&str>, shared_with: &[String]) 
         ))
         .hint("Leave out scope, or make it agent-shared."));
     }
+    check_sharing("shared_with_agents", shared_with.len())?;
     for agent in shared_with {
         check_name("shared_with_agents", agent)?;
+    }
+    Ok(())
+}
+
+pub fn check_sharing(argument: &str, agents: usize) -> Result<()> {
+    if agents > MAX_SHARED_AGENTS {
+        return Err(Error::limit(format!(
+            "{argument} has {agents} agents, over the limit of {MAX_SHARED_AGENTS}"
+        ))
+        .hint("Share with everybody instead: scope => 'global'."));
     }
     Ok(())
 }
@@ -345,15 +362,30 @@ pub fn check_importance(importance: f32) -> Result<()> {
 /// Metadata is an object; what it holds is the caller's.
 pub fn check_metadata(metadata: &Jsonb) -> Result<()> {
     if metadata.is_object() {
-        const DEEPEST: usize = 100;
-        return match metadata.depth_over(DEEPEST) {
-            false => Ok(()),
-            true => Err(Error::limit(format!(
-                "metadata is nested deeper than {DEEPEST} levels"
-            ))),
-        };
+        return check_size("metadata", metadata);
     }
     Err(Error::argument("metadata is not a JSON object").hint("Write it as {\"key\": value}."))
+}
+
+/// What is stored can be exported, and one memory must not keep all others from it.
+pub fn check_size(argument: &str, json: &Jsonb) -> Result<()> {
+    const DEEPEST: usize = 100;
+    match json.over(DEEPEST, MAX_JSON_BYTES) {
+        None => Ok(()),
+        Some(Over::Levels) => Err(Error::limit(format!(
+            "{argument} is nested deeper than {DEEPEST} levels"
+        ))
+        .hint("Flatten it, or keep the inner part as a string.")),
+        Some(Over::Bytes) => Err(too_long(argument)),
+    }
+}
+
+pub fn too_long(argument: &str) -> Error {
+    Error::limit(format!(
+        "{argument} is longer than {} MB as text",
+        MAX_JSON_BYTES >> 20
+    ))
+    .hint("Numbers count with all their digits. Keep what is long outside of the database, and a link to it here.")
 }
 
 /// pgvector has refused NaN and infinity already where the vector came as text; a binary client can still send them.

@@ -24,6 +24,7 @@ pub mod monitoring;
 pub mod open;
 pub mod parameters;
 pub mod past;
+pub mod plain_sql;
 pub mod read;
 pub mod resolve;
 pub mod rules;

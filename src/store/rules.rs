@@ -7,6 +7,7 @@ use super::embedder::embedded_text;
 use super::learning::reflect;
 use super::memory::{self, Identifying};
 use super::open::{self, Store};
+use super::plain_sql;
 use crate::pg::actor;
 use crate::pg::error::{Error, Result};
 use crate::pg::json::Jsonb;
@@ -50,21 +51,6 @@ const IDENTIFYING: [&std::ffi::CStr; 9] = [
     c"memory_type",
 ];
 
-/// The columns that name something, and the most bytes each may have.
-const NAMES: [(&std::ffi::CStr, usize); 9] = [
-    (c"id", memory::MAX_NAME_BYTES),
-    (c"project_id", memory::MAX_NAME_BYTES),
-    (c"namespace", memory::MAX_NAME_BYTES),
-    (c"agent_id", memory::MAX_NAME_BYTES),
-    (c"user_id", memory::MAX_NAME_BYTES),
-    (c"session_id", memory::MAX_NAME_BYTES),
-    (c"entity_id", memory::MAX_NAME_BYTES),
-    (c"memory_type", MAX_TYPE_BYTES),
-    (c"key", memory::MAX_NAME_BYTES),
-];
-
-const MAX_TYPE_BYTES: usize = 64;
-
 pub fn before_write(change: &mut RowChange) -> Result<()> {
     // A store that is being restored does not say yet what it is; its rows bring along what they need.
     let Some(store) = store_of(change)? else {
@@ -74,13 +60,14 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     let restoring = actor.as_ref().is_some_and(|actor| actor.restoring);
     // The functions have checked theirs; a backup is what somebody made of it.
     if actor.is_none() || restoring {
-        check_names(change)?;
+        plain_sql::check_names(change)?;
     }
     if restoring {
         return Ok(());
     }
     if actor.is_none() {
-        check_times(change, store.has_ace())?;
+        plain_sql::check_times(change, store.has_ace())?;
+        plain_sql::check_contents(change, store.has_ace())?;
     }
     if store.has_safety() {
         apply_policies(change)?;
@@ -112,50 +99,6 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
         deprecate(change);
     }
     embed(change, &store)
-}
-
-fn check_names(change: &RowChange) -> Result<()> {
-    for (column, limit) in NAMES {
-        let length = change.new_value::<String>(column).map(|name| name.len());
-        if length.is_some_and(|length| length == 0 || length > limit) {
-            return Err(Error::rule(format!(
-                "{} of a memory has {} bytes, 1 to {limit} are allowed",
-                column.to_string_lossy(),
-                length.unwrap_or_default()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// No export could hold what is outside of its years, and one memory would keep all others from being exported. What was there
-/// before may stay.
-fn check_times(change: &RowChange, has_ace: bool) -> Result<()> {
-    let columns = [
-        c"created_at",
-        c"updated_at",
-        c"expires_at",
-        c"deleted_at",
-        c"deprecated_at",
-    ];
-    let known = if has_ace { 5 } else { 4 };
-    for column in columns.into_iter().take(known) {
-        if change.is_update() && !change.changed(column) {
-            continue;
-        }
-        let Some(time) = change.new_value::<TimestampWithTimeZone>(column) else {
-            continue;
-        };
-        let is_never = column == c"expires_at" && time.is_infinity();
-        if !is_never && !memory::is_exportable(time) {
-            return Err(Error::rule(format!(
-                "{} of a memory lies outside of the years 1 to 9999",
-                column.to_string_lossy()
-            ))
-            .hint("Give a time within those years; a memory without expires_at does not expire."));
-        }
-    }
-    Ok(())
 }
 
 /// Refuses or redacts what comes by plain SQL, and flags what is let in, whoever writes it.

@@ -373,8 +373,12 @@ pub fn refuse_conflicts(
 
 /// RFC 7396, number for number.
 pub fn merge_patch(target: &str, patch: &Jsonb) -> Result<String> {
-    memory_core::merge_patch::apply(target, &patch.text()).map_err(|error| {
+    let merged = memory_core::merge_patch::apply(target, &patch.text()).map_err(|error| {
         Error::limit(format!("metadata cannot be merged: {error}"))
-            .hint("Metadata may be nested 128 levels deep.")
-    })
+            .hint("Metadata may be nested 100 levels deep; plain SQL can replace what is there: UPDATE memories SET metadata = '{}' WHERE id = ...")
+    })?;
+    match merged.len() > memory::MAX_JSON_BYTES {
+        true => Err(memory::too_long("merged metadata")),
+        false => Ok(merged),
+    }
 }

@@ -32,7 +32,7 @@ use super::{
 };
 
 /// The longest line that is read.
-pub const MAX_LINE_BYTES: usize = 64 << 20;
+pub const MAX_LINE_BYTES: usize = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -378,6 +378,7 @@ fn metadata(id: &str, text: &str) -> Result<JsonObject<'static>> {
             Error::limit(format!(
                 "the metadata of memory {id:?} cannot be exported: {error}"
             ))
+            .hint("An older version let it in. Give it other metadata: UPDATE memories SET metadata = '{}' WHERE id = ...")
         })
 }
 

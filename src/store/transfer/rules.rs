@@ -8,14 +8,14 @@ use pgrx::datum::Interval;
 
 use super::refusal::{Place, of_field};
 use super::votes;
-use crate::pg::error::{Error, Result};
-use crate::pg::guc;
+use crate::pg::error::Result;
+use crate::pg::json::Jsonb;
 use crate::pg::spi::Planning;
 use crate::pg::system;
 use crate::store::access::Call;
 use crate::store::content_policy;
 use crate::store::embedder::Embedder;
-use crate::store::memory::MAX_NAME_BYTES;
+use crate::store::memory::{self, MAX_NAME_BYTES};
 
 pub struct Rules<'c> {
     call: &'c Call,
@@ -24,7 +24,6 @@ pub struct Rules<'c> {
     /// The project was named in the call: lines of another come into it all the same.
     takes_other_projects: bool,
     takes_sensitive: bool,
-    max_content_bytes: usize,
     now: String,
     latest: String,
     /// Of the vectors in the lines, as the header says.
@@ -57,7 +56,6 @@ impl<'c> Rules<'c> {
             types,
             takes_other_projects,
             takes_sensitive,
-            max_content_bytes: guc::max_content_bytes(),
             now: time(Some(system::now()))?,
             latest: time(system::after(system::now(), tolerated))?,
             embedder: RefCell::new(None),
@@ -92,16 +90,11 @@ impl<'c> Rules<'c> {
             return Err(refuse("is_sensitive", "is true, and importing secrets was not confirmed")
                 .hint("Say confirm_sensitive => true to import them; they are kept unencrypted in the table."));
         }
-        if record.content.len() > self.max_content_bytes {
-            return Err(Error::limit(format!(
-                "{}: field \"content\": has {} bytes, over the limit of {}",
-                place.of(&record.id),
-                record.content.len(),
-                self.max_content_bytes
-            ))
-            .detail("Nothing was imported.")
-            .hint("Raise memory_ext.max_content_bytes."));
-        }
+        check_sizes(record).map_err(|error| {
+            error
+                .at(place.of(&record.id))
+                .detail("Nothing was imported.")
+        })?;
         self.redacted(place, record)?;
         for (field, time) in [
             ("created_at", &record.created_at),
@@ -172,4 +165,24 @@ impl<'c> Rules<'c> {
         }
         Ok(())
     }
+}
+
+/// The limits of the functions that add memories.
+fn check_sizes(record: &Record<'_>) -> Result<()> {
+    memory::check_length("field \"content\":", &record.content)?;
+    if let Some(pattern) = &record.error_pattern {
+        memory::check_length("field \"error_pattern\":", pattern)?;
+    }
+    memory::check_sharing(
+        "field \"shared_with_agents\":",
+        record.shared_with_agents.len(),
+    )?;
+    // What is shorter passes, whatever it is: a number has eight characters at least in which it can have too many digits, a
+    // level of nesting two.
+    const SHORT_BYTES: usize = 200;
+    let metadata = record.metadata.as_str();
+    if metadata.len() > SHORT_BYTES {
+        memory::check_size("field \"metadata\":", &Jsonb::parse(metadata))?;
+    }
+    Ok(())
 }

@@ -63,12 +63,7 @@ pub fn check_items(argument: &str, list: Option<&Jsonb>) -> Result<()> {
     let Some(list) = list else {
         return Ok(());
     };
-    const DEEPEST: usize = 100;
-    if list.depth_over(DEEPEST) {
-        return Err(Error::limit(format!(
-            "{argument} is nested deeper than {DEEPEST} levels"
-        )));
-    }
+    memory::check_size(argument, list)?;
     for item in read_items(argument, list)? {
         match &item {
             Value::String(text) => memory::check_length(argument, text)?,
