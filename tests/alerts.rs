@@ -48,8 +48,6 @@ const OF_ROWS: &[&str] = &[
     "MemoryNotPreloaded",
 ];
 
-const SOON: Duration = Duration::from_secs(60);
-
 /// The shipped rules with short waits.
 fn rules() -> String {
     let text = read(docker("prometheus/alerts.yml"));
@@ -121,7 +119,7 @@ impl<'c> Watched<'c> {
     /// Waits for an alert, doing what makes it fire again and again.
     fn fires(&self, name: &str, mut fault: impl FnMut()) {
         assert!(!self.is_firing(name), "{name} fires beforehand");
-        wait_until(&format!("{name} fires"), SOON, || {
+        wait_until(&format!("{name} fires"), || {
             fault();
             self.is_firing(name)
         });
@@ -129,11 +127,11 @@ impl<'c> Watched<'c> {
 
     /// Waits for an alert that may have begun to fire with another one.
     fn fires_or_is(&self, name: &str) {
-        wait_until(&format!("{name} fires"), SOON, || self.is_firing(name));
+        wait_until(&format!("{name} fires"), || self.is_firing(name));
     }
 
     fn ends(&self, name: &str) {
-        wait_until(&format!("{name} ends"), SOON, || !self.is_firing(name));
+        wait_until(&format!("{name} ends"), || !self.is_firing(name));
     }
 
     /// Runs the SQL of an alert's section, and gives what it printed.
@@ -178,7 +176,7 @@ fn set(cluster: &Cluster, setting: &str) {
     let before = loaded();
     cluster.admin(&format!("ALTER SYSTEM {setting}"));
     cluster.reload();
-    wait_until(setting, SOON, || loaded() != before);
+    wait_until(setting, || loaded() != before);
 }
 
 fn refused(sql: &mut Client, statement: &str) {
@@ -349,7 +347,7 @@ fn answers(watched: &Watched) {
     sql.run("SELECT * FROM memory_maintenance(); SELECT * FROM memory_audit_seal()");
     let mut turn = 0;
     let mut silent = BTreeSet::new();
-    wait_until("the dashboard has data", SOON, || {
+    wait_until("the dashboard has data", || {
         turn += 1;
         sql.run(&format!(
             "SELECT memory_search('ferry'); SELECT memory_get('ferry'); SELECT memory_playbook('ferry');
@@ -449,7 +447,7 @@ fn alerts_of_rows_and_of_the_server() {
             sql.run("BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE vote_history IN ACCESS EXCLUSIVE MODE; ROLLBACK");
         });
         let waits = format!("vote_history,AccessExclusiveLock,f,{holder},");
-        wait_until("it is named", SOON, || {
+        wait_until("it is named", || {
             watched.runbook("MemoryMetricsIncomplete").contains(&waits)
         });
         reader.run("COMMIT");

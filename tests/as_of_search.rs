@@ -425,16 +425,12 @@ fn a_hot_standby_reads_the_past_and_writes_nothing() {
 
     for (database, time) in databases.iter().zip(&times) {
         let mut sql = standby.connect(&database.name);
-        wait_until(
-            "the standby has caught up",
-            std::time::Duration::from_secs(30),
-            || {
-                sql.one(
-                    "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
-                    &[&written],
-                )
-            },
-        );
+        wait_until("the standby has caught up", || {
+            sql.one(
+                "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
+                &[&written],
+            )
+        });
         sql.run(&format!("SET memory_ext.as_of = '{time}'"));
         for call in [
             "memory_get('m')".to_owned(),

@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use postgres::Client;
 use serde_json::Value;
@@ -340,26 +339,19 @@ fn a_backup_that_is_cancelled_or_cut_off_leaves_nothing() {
     ] {
         let name = name();
         let backup = Running::start(&database, &format!("SELECT memory_backup('{name}')"));
-        wait_until(
-            "the backup is being written",
-            Duration::from_secs(30),
-            || {
-                let begun = traces(&name);
-                let written = |name: &String| {
-                    fs::metadata(file(name)).is_ok_and(|metadata| metadata.len() > 0)
-                };
-                begun.iter().any(written)
-            },
-        );
+        wait_until("the backup is being written", || {
+            let begun = traces(&name);
+            let written =
+                |name: &String| fs::metadata(file(name)).is_ok_and(|metadata| metadata.len() > 0);
+            begun.iter().any(written)
+        });
         assert!(
             traces(&name).iter().all(|file| file.starts_with('.')),
             "no file has its name before it is whole"
         );
         sql.run(&format!("SELECT {signal}({})", backup.pid));
         assert_eq!(backup.refused(), told);
-        wait_until("everything is gone", Duration::from_secs(10), || {
-            traces(&name).is_empty()
-        });
+        wait_until("everything is gone", || traces(&name).is_empty());
     }
     assert_eq!(sql.one::<i64>(events, &[]), before);
     // A transaction that is rolled back keeps the file, and the log tells of it.
@@ -514,15 +506,11 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
                 .query_one("SELECT memory_backup('cut_off')", &[])
                 .expect_err("it does not come to its end")
         });
-        wait_until(
-            "the backup is being written",
-            Duration::from_secs(30),
-            || {
-                unfinished().iter().any(|name| {
-                    fs::metadata(folder.join(name)).is_ok_and(|metadata| metadata.len() > 0)
-                })
-            },
-        );
+        wait_until("the backup is being written", || {
+            unfinished().iter().any(|name| {
+                fs::metadata(folder.join(name)).is_ok_and(|metadata| metadata.len() > 0)
+            })
+        });
         run(Command::new("kill").args(["-9", &process.to_string()]));
         call.join().expect("the call ends");
     });
@@ -550,7 +538,7 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
         let process: i32 = slow.one("SELECT pg_backend_pid()", &[]);
         let call = scope.spawn(|| slow.query_one("SELECT memory_backup('at_once')", &[]));
         // Stopped anywhere else it might hold what the others need.
-        wait_until("the other waits", Duration::from_secs(30), || {
+        wait_until("the other waits", || {
             sql.one(
                 "SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'",
                 &[&process],

@@ -3,7 +3,6 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use postgres::Client;
 use support::backup::{backup, database, name, restore};
@@ -49,7 +48,7 @@ fn a_restore_and_those_who_write_wait_for_each_other() {
         }
         for round in 1..=8 {
             let before = done.each_ref().map(|done| done.load(Ordering::SeqCst));
-            wait_until("everybody is at work", Duration::from_secs(60), || {
+            wait_until("everybody is at work", || {
                 let at_work = |(done, before): (&AtomicUsize, &usize)| {
                     done.load(Ordering::SeqCst) > before + 3
                 };

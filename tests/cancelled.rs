@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use postgres::Client;
 use support::backup::{backup, name, vault};
 use support::integrity::{behind_the_back, fill};
@@ -99,7 +97,7 @@ fn a_call_that_is_cancelled_in_its_middle_ends_as_cancelled() {
         // By somebody else.
         let refusal = std::thread::scope(|scope| {
             let cancelled = scope.spawn(|| session.refused(&statement, &[]));
-            wait_until(&format!("{call} waits"), Duration::from_secs(20), || {
+            wait_until(&format!("{call} waits"), || {
                 waits(&mut sql, process) || cancelled.is_finished()
             });
             sql.run(&format!("SELECT pg_cancel_backend({process})"));

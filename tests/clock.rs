@@ -10,8 +10,6 @@ use postgres::Client;
 use support::exposition::Exposition;
 use support::{Cluster, Options, Server, Sql, wait_until};
 
-const SOON: Duration = Duration::from_secs(30);
-
 /// Stands in for libc's gettimeofday, by which PostgreSQL tells the time: as many seconds off as a file says.
 const CLOCK: &str = r#"
 #define _GNU_SOURCE
@@ -95,7 +93,7 @@ fn durations_and_the_workers_age_are_of_a_clock_that_does_not_jump() {
             let add = scope.spawn(move || client.run(&format!("SELECT memory_add('jump {jump}')")));
             let waiting =
                 "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)";
-            wait_until("the add waits", SOON, || sql.one(waiting, &[]));
+            wait_until("the add waits", || sql.one(waiting, &[]));
             server.set(jump);
             const NAP: Duration = Duration::from_millis(300);
             std::thread::sleep(NAP);

@@ -3,7 +3,6 @@
 mod support;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use postgres::error::SqlState;
 use serde_json::Value;
@@ -199,7 +198,7 @@ fn an_add_waits_for_an_equal_one_and_takes_its_outcome() {
                     .one::<String>("SELECT memory_add($1)", &[&content])
             });
             let mut watcher = database.connect();
-            wait_until("the second add waits", Duration::from_secs(10), || {
+            wait_until("the second add waits", || {
                 watcher.one::<i64>("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", &[]) == 1
             });
             first.run(outcome);

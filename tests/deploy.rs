@@ -342,7 +342,7 @@ fn every_query_of_the_dashboard_and_the_alerts_answers() {
             .len()
             == 1
     };
-    wait_until("four scrapes", Duration::from_secs(30), scraped);
+    wait_until("four scrapes", scraped);
 
     let silent: Vec<(String, String)> = dashboard_queries()
         .into_iter()

@@ -295,7 +295,7 @@ fn a_locked_store_is_told_of_in_time() {
     is(&mut sql, "degraded", "is locked");
     assert!(ready(&mut sql));
     assert!(
-        started.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(20),
         "{:?}",
         started.elapsed()
     );
@@ -357,9 +357,7 @@ fn nearly_all_connections_in_use_is_told() {
     );
     assert_eq!(found["db_health"]["status"], "degraded");
     drop(others);
-    wait_until("they are gone", Duration::from_secs(10), || {
-        health(&mut sql)["status"] == "healthy"
-    });
+    wait_until("they are gone", || health(&mut sql)["status"] == "healthy");
 }
 
 #[test]
@@ -370,7 +368,7 @@ fn the_worker_of_a_preloaded_server_is_told_of() {
     });
     let mut sql = cluster.database().connect();
     sql.run("SELECT memory_init()");
-    wait_until("a run", Duration::from_secs(30), || {
+    wait_until("a run", || {
         health(&mut sql)["worker"]["runs"].as_i64() > Some(0)
     });
     let found = health(&mut sql);

@@ -4,7 +4,6 @@ mod support;
 
 use std::fs;
 use std::process::Output;
-use std::time::Duration;
 
 use serde_json::Value;
 use support::transfer::{
@@ -495,7 +494,7 @@ fn a_cancelled_import_leaves_the_lines() {
     let mut other = database.connect();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            wait_until("rows are written", Duration::from_secs(60), || {
+            wait_until("rows are written", || {
                 other.one::<i64>("SELECT pg_relation_size('memories')", &[]) > 1 << 20
             });
             other

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use postgres::Client;
 use serde_json::json;
 use support::integrity::{
@@ -560,7 +558,7 @@ fn a_standby_is_checked_too() {
     let standby = cluster.standby();
     let mut there = standby.connect(&database.name);
     let written: String = sql.one("SELECT pg_current_wal_lsn()::text", &[]);
-    wait_until("the standby has caught up", Duration::from_secs(30), || {
+    wait_until("the standby has caught up", || {
         there.one(
             "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
             &[&written],

@@ -18,7 +18,7 @@ fn in_time<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let outcome = work();
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(5), "{what} took {took:?}");
+    assert!(took < Duration::from_secs(20), "{what} took {took:?}");
     outcome
 }
 

@@ -471,8 +471,7 @@ fn a_preloaded_server_maintains_its_stores() {
     let mut sql = database.connect();
     fill(&mut sql);
     leave_behind(&mut sql);
-    let soon = std::time::Duration::from_secs(60);
-    support::wait_until("two rounds are kept", soon, || {
+    support::wait_until("two rounds are kept", || {
         sql.one::<i64>(
             "SELECT count(*) FROM memory_maintenance_history() WHERE operation = 'check_integrity'",
             &[],
@@ -483,9 +482,7 @@ fn a_preloaded_server_maintains_its_stores() {
         &[],
     );
     assert_eq!(rounds, ["check_integrity", "cleanup_orphans"]);
-    support::wait_until("what was orphaned is gone", soon, || {
-        wrong(&mut sql).is_empty()
-    });
+    support::wait_until("what was orphaned is gone", || wrong(&mut sql).is_empty());
     assert!(sql.one::<bool>(
         "SELECT sum(issues_resolved) > 5 FROM memory_maintenance_history()",
         &[]

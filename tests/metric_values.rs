@@ -4,14 +4,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use postgres::Client;
 use serde_json::Value;
 use support::exposition::Exposition;
 use support::{Cluster, Database, Options, Sql, wait_until};
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// The worker visits nobody.
 fn preloaded() -> &'static Cluster {
@@ -327,7 +324,7 @@ fn seals_that_the_worker_cannot_make_are_told_of() {
         let health: Value = sql.one("SELECT memory_health()", &[]);
         health["issues"].to_string().contains("could not seal")
     };
-    wait_until("a failure", SOON, || failures(&mut sql) >= 1.0);
+    wait_until("a failure", || failures(&mut sql) >= 1.0);
     let health: Value = sql.one("SELECT memory_health()", &[]);
     assert_eq!(health["status"], "degraded", "{health}");
     assert!(told(&mut sql), "{health}");
@@ -338,7 +335,7 @@ fn seals_that_the_worker_cannot_make_are_told_of() {
 
     cluster.configure("memory_ext.audit_key_file = ''");
     cluster.reload();
-    wait_until("a seal", SOON, || {
+    wait_until("a seal", || {
         by(&mut sql, "memory_seals_total", "result", "ok") >= 1.0
     });
     assert!(!told(&mut sql));
@@ -346,10 +343,10 @@ fn seals_that_the_worker_cannot_make_are_told_of() {
     // Before it comes to sealing.
     let before = failures(&mut sql);
     sql.run("ALTER TABLE memory_audit_seals RENAME TO elsewhere");
-    wait_until("another failure", SOON, || failures(&mut sql) > before);
+    wait_until("another failure", || failures(&mut sql) > before);
     assert!(told(&mut sql));
     sql.run("ALTER TABLE elsewhere RENAME TO memory_audit_seals; SELECT memory_update('x', 'z')");
-    wait_until("all is well", SOON, || !told(&mut sql));
+    wait_until("all is well", || !told(&mut sql));
 }
 
 #[test]
@@ -359,31 +356,27 @@ fn what_fails_to_measure_recall_undoes_no_expiry() {
     let mut sql = database.connect();
     let checks = |sql: &mut Client, result| by(sql, "memory_recall_checks_total", "result", result);
     sql.run("SELECT memory_add('memory ' || i) FROM generate_series(1, 20) i");
-    wait_until("recall is measured", SOON, || checks(&mut sql, "ok") >= 1.0);
+    wait_until("recall is measured", || checks(&mut sql, "ok") >= 1.0);
     assert_eq!(checks(&mut sql, "error"), 0.0);
 
     sql.run("ALTER FUNCTION l2_normalize(vector) RENAME TO elsewhere");
-    wait_until("it cannot be measured", SOON, || {
-        checks(&mut sql, "error") >= 1.0
-    });
+    wait_until("it cannot be measured", || checks(&mut sql, "error") >= 1.0);
     sql.run("SELECT memory_add('ends', id => 'ends', ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE id = 'ends'");
-    wait_until("what is over goes", SOON, || {
+    wait_until("what is over goes", || {
         !sql.one::<bool>(
             "SELECT EXISTS (SELECT FROM memories WHERE id = 'ends')",
             &[],
         )
     });
     let failed = checks(&mut sql, "error");
-    wait_until("it is tried again", SOON, || {
-        checks(&mut sql, "error") > failed
-    });
+    wait_until("it is tried again", || checks(&mut sql, "error") > failed);
     assert_eq!(
         by(&mut sql, "memory_worker_runs_total", "result", "error"),
         0.0
     );
     sql.run("ALTER FUNCTION elsewhere(vector) RENAME TO l2_normalize");
     let measured = checks(&mut sql, "ok");
-    wait_until("recall is measured again", SOON, || {
+    wait_until("recall is measured again", || {
         checks(&mut sql, "ok") > measured
     });
 }

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use postgres::Client;
 use serde_json::Value;
 use support::catalog::{assert_same, members, owned_relations, store_objects};
@@ -215,7 +213,7 @@ fn the_worker_of_the_new_library_looks_after_old_stores() {
     restore(&dump(&old, "old.dump", &[]), &restored);
     let removes = |sql: &mut Client, when: &str| {
         sql.run("SELECT memory_add('ends', id => 'ends', ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE id = 'ends'");
-        wait_until(when, Duration::from_secs(60), || {
+        wait_until(when, || {
             sql.column::<String>("SELECT id FROM memories", &[]) == ["stays"]
         });
     };

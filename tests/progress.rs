@@ -11,8 +11,6 @@ use postgres::Client;
 use support::backup::vault_with;
 use support::{Cluster, Database, Options, Sql, ended, wait_until};
 
-const SOON: Duration = Duration::from_secs(30);
-
 fn preloaded() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
@@ -83,7 +81,7 @@ fn pid(sql: &mut Client) -> i32 {
 /// Waits for rows of an operation in a phase, and gives the first.
 fn wait_for(sql: &mut Client, operation: &str, phase: &str, least: i64) -> Running {
     let mut found = None;
-    wait_until(&format!("{operation} is {phase}"), SOON, || {
+    wait_until(&format!("{operation} is {phase}"), || {
         found = running(sql)
             .into_iter()
             .find(|call| call.operation == operation && call.phase == phase && call.done >= least);
@@ -225,7 +223,7 @@ fn calls_that_are_cancelled_or_ended_give_their_place_back() {
         assert_under_way(&found);
         other.run(&format!("SELECT {end}({})", import.pid));
         assert_eq!(import.refused(), told);
-        wait_until("the place is free", SOON, || running(&mut other).is_empty());
+        wait_until("the place is free", || running(&mut other).is_empty());
     }
 }
 
@@ -353,7 +351,8 @@ fn caught(database: &Database, call: &str, operation: &str, phase: &str) -> Runn
         let mut other = database.connect();
         let started = Instant::now();
         let mut found = None;
-        while found.is_none() && started.elapsed() < SOON {
+        // Without a pause: some phases are short.
+        while found.is_none() && started.elapsed() < Duration::from_secs(120) {
             found = running(&mut other).into_iter().find(|seen| {
                 seen.operation == operation
                     && seen.phase == phase

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use deploy::exposed::{families, labels, names, sample};
 use deploy::programs::{
@@ -101,7 +100,7 @@ fn promtool_takes_the_metrics_and_the_sample_has_their_labels() {
     );
     sql.run("SELECT memory_add('the tide turns at three')");
     let mut given = String::new();
-    wait_until("recall is measured", Duration::from_secs(30), || {
+    wait_until("recall is measured", || {
         given = sql.one("SELECT memory_metrics()", &[]);
         given.contains("\nmemory_recall_ratio ") && given.contains("\nmemory_worker_last_run")
     });
@@ -193,7 +192,7 @@ fn metrics_arrive_and_alerts_are_raised() {
     }
 
     // Half of the calls fail.
-    wait_until("MemoryErrorRate", Duration::from_secs(40), || {
+    wait_until("MemoryErrorRate", || {
         for _ in 0..10 {
             sql.refused("SELECT memory_kv_set('', 'no key')", &[]);
         }
@@ -450,7 +449,7 @@ fn settings_of_containers_are_taken_by_a_server_and_a_backup_is_made() {
         cluster.admin(&format!("ALTER SYSTEM SET {name} = '{here}'"));
     }
     cluster.reload();
-    wait_until("both have a metric", Duration::from_secs(30), || {
+    wait_until("both have a metric", || {
         let given: String = sql.one("SELECT memory_metrics()", &[]);
         ["\nmemory_integrity_issues 0\n", "\nmemory_recall_ratio "]
             .iter()

@@ -416,13 +416,9 @@ fn a_row_that_was_begun_before_a_seal_and_comes_after_it_is_not_missed() {
 
     let sealed = std::thread::scope(|scope| {
         let sealer = scope.spawn(|| seal(&mut database.connect()));
-        wait_until(
-            "the seal waits for the writer",
-            Duration::from_secs(20),
-            || {
-                sql.one("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%memory_audit_seal()%' AND pid <> pg_backend_pid() AND datname = current_database())", &[])
-            },
-        );
+        wait_until("the seal waits for the writer", || {
+            sql.one("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%memory_audit_seal()%' AND pid <> pg_backend_pid() AND datname = current_database())", &[])
+        });
         // Writers are not kept waiting by one that waits; what they write is for the next seal.
         sql.run(
             "SET statement_timeout = '5s'; SELECT memory_update('o', 'changed while others wait')",

@@ -33,7 +33,7 @@ fn a_standby_verifies_and_exports_and_does_not_seal() {
     let cluster = primary.standby();
     let mut standby = cluster.connect(&database.name);
     let written: String = writer.one("SELECT pg_current_wal_lsn()::text", &[]);
-    wait_until("the standby has caught up", Duration::from_secs(30), || {
+    wait_until("the standby has caught up", || {
         standby.one(
             "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
             &[&written],
@@ -51,7 +51,7 @@ fn a_standby_verifies_and_exports_and_does_not_seal() {
 
     // Numbers go on behind those that were lost with the primary.
     cluster.promote();
-    wait_until("the standby is promoted", Duration::from_secs(30), || {
+    wait_until("the standby is promoted", || {
         !standby.one::<bool>("SELECT pg_is_in_recovery()", &[])
     });
     standby.run("SELECT memory_update('x', 'z'); SELECT * FROM memory_audit_seal()");
@@ -72,28 +72,22 @@ fn the_worker_seals_and_a_writer_who_takes_his_time_does_not_stop_it() {
     let mut sql = database.connect();
     sql.run("SELECT memory_add('x', id => 'x'); SELECT memory_update('x', 'y')");
     let sealed = |sql: &mut Client| details(sql)["events"]["unsealed"] == 0;
-    wait_until("the worker has sealed", Duration::from_secs(30), || {
-        sealed(&mut sql)
-    });
+    wait_until("the worker has sealed", || sealed(&mut sql));
     assert_intact(&mut sql);
 
     let mut slow = database.connect();
     slow.run("BEGIN; SELECT memory_update('x', 'z')");
     sql.run("SELECT memory_add('other', id => 'o'); SELECT memory_update('o', 'other still')");
-    wait_until("the worker has given up", Duration::from_secs(60), || {
+    wait_until("the worker has given up", || {
         cluster.log().contains("was not sealed")
     });
     // All else goes on.
     sql.run("SELECT memory_add('ends', id => 'ends', ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE id = 'ends'");
-    wait_until("the worker sweeps", Duration::from_secs(60), || {
+    wait_until("the worker sweeps", || {
         sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 2
     });
     slow.run("COMMIT");
-    wait_until(
-        "the worker has sealed again",
-        Duration::from_secs(60),
-        || sealed(&mut sql),
-    );
+    wait_until("the worker has sealed again", || sealed(&mut sql));
     assert_intact(&mut sql);
     // What is idle is not sealed over and over.
     let seals = details(&mut sql)["seals"].clone();

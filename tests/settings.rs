@@ -364,8 +364,6 @@ fn embedding_cache_rows_lets_equal_content_take_a_vector_that_came_before() {
 
 // --- settings of the worker
 
-const SOON: Duration = Duration::from_secs(30);
-
 fn preloaded(settings: &[&'static str]) -> Cluster {
     Cluster::start(Options {
         preload: true,
@@ -385,7 +383,7 @@ fn naptime_is_the_time_between_two_visits() {
     let left = |sql: &mut Client| sql.one::<i64>("SELECT count(*) FROM memories", &[]);
 
     // A visit that a new database set off may still be under way.
-    wait_until("the worker rests", SOON, || {
+    wait_until("the worker rests", || {
         add_expired(&mut sql, 3);
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(2) {
@@ -398,7 +396,7 @@ fn naptime_is_the_time_between_two_visits() {
 
     cluster.configure("memory_ext.naptime = '1s'");
     cluster.reload();
-    wait_until("the worker comes", SOON, || left(&mut sql) == 0);
+    wait_until("the worker comes", || left(&mut sql) == 0);
 }
 
 #[test]
@@ -416,15 +414,13 @@ fn databases_is_a_list_that_a_reload_changes() {
     }
 
     for database in [&one, &two] {
-        wait_until("a database of the list is visited", SOON, || {
-            left(database) == 0
-        });
+        wait_until("a database of the list is visited", || left(database) == 0);
     }
     assert_eq!(left(&three), 2);
 
     cluster.configure("memory_ext.databases = '*'");
     cluster.reload();
-    wait_until("every database is visited", SOON, || left(&three) == 0);
+    wait_until("every database is visited", || left(&three) == 0);
 }
 
 #[test]
@@ -438,7 +434,7 @@ fn expire_batch_is_what_one_transaction_removes() {
     let mut sql = database.connect();
     add_expired(&mut sql, 20);
 
-    wait_until("all is removed", SOON, || {
+    wait_until("all is removed", || {
         sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 0
     });
 
@@ -457,7 +453,7 @@ fn tombstone_retention_keeps_the_deleted_for_so_many_days() {
     let mut expire = |days: &str| -> i64 {
         cluster.configure(&format!("memory_ext.tombstone_retention = {days}"));
         cluster.reload();
-        wait_until("the setting is there", SOON, || {
+        wait_until("the setting is there", || {
             sql.one::<String>(
                 "SELECT current_setting('memory_ext.tombstone_retention')",
                 &[],
@@ -511,7 +507,7 @@ fn maintenance_interval_is_how_often_the_worker_checks_the_store() {
         "SELECT count(*) FROM memory_maintenance_history() WHERE operation = 'check_integrity'";
     let visited = |sql: &mut Client| {
         sql.run("SELECT memory_add('ends ' || clock_timestamp(), ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE content LIKE 'ends %'");
-        wait_until("the worker has come by", Duration::from_secs(30), || {
+        wait_until("the worker has come by", || {
             sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 1
         });
     };
@@ -522,7 +518,7 @@ fn maintenance_interval_is_how_often_the_worker_checks_the_store() {
 
     cluster.configure("memory_ext.maintenance_interval = '1h'");
     cluster.reload();
-    wait_until("the worker has checked", Duration::from_secs(30), || {
+    wait_until("the worker has checked", || {
         sql.one::<i64>(rounds, &[]) == 1
     });
     for _ in 0..2 {
@@ -543,7 +539,7 @@ fn recall_check_interval_is_how_often_the_worker_measures_recall() {
     let runs = "SELECT value FROM memory_stats() WHERE name = 'memory_worker_runs_total' AND labels ->> 'result' = 'ok'";
     let visited = |sql: &mut Client| {
         let before: f64 = sql.one(runs, &[]);
-        wait_until("the worker has come by twice", SOON, || {
+        wait_until("the worker has come by twice", || {
             sql.one::<f64>(runs, &[]) >= before + 2.0
         });
     };
@@ -556,7 +552,7 @@ fn recall_check_interval_is_how_often_the_worker_measures_recall() {
 
     cluster.configure("memory_ext.recall_check_interval = '1h'");
     cluster.reload();
-    wait_until("recall is measured", SOON, || {
+    wait_until("recall is measured", || {
         measured(&mut sql, "memory_recall_ratio") == Some(1.0)
     });
     let time = measured(&mut sql, "memory_recall_timestamp_seconds").expect("a time");
@@ -568,7 +564,7 @@ fn recall_check_interval_is_how_often_the_worker_measures_recall() {
     );
     cluster.configure("memory_ext.recall_check_interval = '1s'");
     cluster.reload();
-    wait_until("recall is measured again", SOON, || {
+    wait_until("recall is measured again", || {
         measured(&mut sql, "memory_recall_timestamp_seconds") > Some(time)
     });
 }
@@ -584,7 +580,7 @@ fn seal_interval_is_how_often_the_worker_seals() {
     let seals = "SELECT count(*) FROM memory_audit_seals";
     let visited = |sql: &mut Client| {
         sql.run("SELECT memory_add('ends ' || clock_timestamp(), ttl => '1 hour'); UPDATE memories SET expires_at = now() - interval '1 second' WHERE content LIKE 'ends %'");
-        wait_until("the worker has come by", Duration::from_secs(30), || {
+        wait_until("the worker has come by", || {
             sql.one::<i64>("SELECT count(*) FROM memories", &[]) == 1
         });
     };
@@ -595,9 +591,7 @@ fn seal_interval_is_how_often_the_worker_seals() {
 
     cluster.configure("memory_ext.seal_interval = '1h'");
     cluster.reload();
-    wait_until("the worker has sealed", Duration::from_secs(30), || {
-        sql.one::<i64>(seals, &[]) == 2
-    });
+    wait_until("the worker has sealed", || sql.one::<i64>(seals, &[]) == 2);
     sql.run("SELECT memory_update('x', 'z')");
     for _ in 0..2 {
         visited(&mut sql);

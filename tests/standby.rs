@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use postgres::Client;
 use serde_json::Value;
 use support::{Cluster, Options, Sql, wait_until};
@@ -11,7 +9,7 @@ use support::{Cluster, Options, Sql, wait_until};
 /// Waits until the standby has replayed what the primary has written.
 fn catch_up(primary: &mut Client, standby: &mut Client) {
     let written: String = primary.one("SELECT pg_current_wal_lsn()::text", &[]);
-    wait_until("the standby has caught up", Duration::from_secs(30), || {
+    wait_until("the standby has caught up", || {
         standby.one(
             "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
             &[&written],
@@ -165,7 +163,7 @@ fn a_hot_standby_reads_everything_and_refuses_writes_clearly() {
 
     // Promoted, it is a server like any other.
     cluster.promote();
-    wait_until("the standby is promoted", Duration::from_secs(30), || {
+    wait_until("the standby is promoted", || {
         !standby.one::<bool>("SELECT pg_is_in_recovery()", &[])
     });
     let id: String = standby.one("SELECT memory_add('written after the promotion')", &[]);
@@ -207,7 +205,7 @@ fn expired_memories_vanish_on_a_standby_by_the_clock_alone() {
     catch_up(&mut writer, &mut standby);
     assert_eq!(standby.one::<i64>("SELECT memory_count()", &[]), 1);
 
-    wait_until("the memory has expired", Duration::from_secs(30), || {
+    wait_until("the memory has expired", || {
         standby.one::<i64>("SELECT memory_count()", &[]) == 0
     });
     assert_eq!(

@@ -3,7 +3,6 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use postgres::Client;
 use support::catalog::{assert_same, members, store_objects};
@@ -22,9 +21,6 @@ fn filled() -> (Database<'static>, Client) {
     fill(&mut superuser, &role(), &role());
     (database, superuser)
 }
-
-/// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(120);
 
 /// What a session may be told while the tables change: nothing but to do the same again. Least of all that there was a deadlock.
 const RETRYABLE: &str = "40001";
@@ -124,7 +120,7 @@ fn readers_and_writers_go_on_while_the_update_runs() {
                 sql.run("SELECT memory_vote('fact', 'helpful', voter_agent_id => 'a worker', task_id => pg_backend_pid()::text)");
             });
         }
-        wait_until("every worker is at work", SOON, || {
+        wait_until("every worker is at work", || {
             turns.iter().all(|done| done.load(Ordering::SeqCst) >= 5)
         });
         database.connect().run("ALTER EXTENSION memory_ext UPDATE");
@@ -278,7 +274,7 @@ fn the_update_waits_for_an_open_transaction_and_loses_nothing_of_it() {
     sql.run("BEGIN; SELECT memory_add('in the open transaction', id => 'open')");
     std::thread::scope(|scope| {
         let updating = scope.spawn(|| update(&mut superuser));
-        wait_until("the update waits", SOON, || {
+        wait_until("the update waits", || {
             watcher.one("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'ALTER EXTENSION%' AND wait_event_type = 'Lock')", &[])
         });
         sql.run(
@@ -355,7 +351,7 @@ fn a_standby_follows_the_update() {
     let mut standby = cluster.connect(&database.name);
     let catch_up = |superuser: &mut Client, standby: &mut Client| {
         let written: String = superuser.one("SELECT pg_current_wal_lsn()::text", &[]);
-        wait_until("the standby has caught up", SOON, || {
+        wait_until("the standby has caught up", || {
             standby.one(
                 "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
                 &[&written],

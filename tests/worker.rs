@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use support::{Cluster, Database, Options, Sql, wait_until};
 
-const SOON: Duration = Duration::from_secs(30);
-
 fn preloaded(settings: &[&'static str]) -> Cluster {
     let mut settings = settings.to_vec();
     settings.push("memory_ext.naptime = '1s'");
@@ -32,7 +30,7 @@ fn rows(sql: &mut Client) -> i64 {
 }
 
 fn wait_for_rows(sql: &mut Client, expected: i64) {
-    wait_until(&format!("{expected} rows are left"), SOON, || {
+    wait_until(&format!("{expected} rows are left"), || {
         rows(sql) == expected
     });
 }
@@ -137,7 +135,7 @@ fn the_list_of_databases_follows_a_reload() {
         first.name
     ));
     cluster.reload();
-    wait_until("the setting is there", SOON, || {
+    wait_until("the setting is there", || {
         first_sql
             .one::<String>("SELECT current_setting('memory_ext.databases')", &[])
             .contains("no_such")
@@ -208,7 +206,7 @@ fn the_server_stops_quickly_with_the_worker_at_work() {
 fn a_killed_launcher_comes_back() {
     let cluster = preloaded(&[]);
     let (database, mut sql) = store(&cluster);
-    wait_until("the launcher runs", SOON, || launchers(&mut sql).len() == 1);
+    wait_until("the launcher runs", || launchers(&mut sql).len() == 1);
     let killed = launchers(&mut sql)[0];
 
     let status = Command::new("kill")
@@ -218,12 +216,12 @@ fn a_killed_launcher_comes_back() {
     assert!(status.success());
 
     // A process that dies by a signal takes all sessions with it: the server starts over, and the launcher with it.
-    wait_until("the session is gone", SOON, || {
+    wait_until("the session is gone", || {
         sql.query("SELECT 1", &[]).is_err()
     });
     cluster.wait_ready();
     let mut sql = database.connect();
-    wait_until("a new launcher runs", Duration::from_secs(60), || {
+    wait_until("a new launcher runs", || {
         launchers(&mut sql).iter().any(|pid| *pid != killed)
     });
     add_expired(&mut sql, 3);
@@ -234,13 +232,13 @@ fn a_killed_launcher_comes_back() {
 fn a_terminated_launcher_comes_back() {
     let cluster = preloaded(&[]);
     let (_database, mut sql) = store(&cluster);
-    wait_until("the launcher runs", SOON, || launchers(&mut sql).len() == 1);
+    wait_until("the launcher runs", || launchers(&mut sql).len() == 1);
     let terminated = launchers(&mut sql)[0];
 
     sql.query("SELECT pg_terminate_backend($1)", &[&terminated])
         .expect("terminated");
 
-    wait_until("a new launcher runs", Duration::from_secs(60), || {
+    wait_until("a new launcher runs", || {
         launchers(&mut sql).iter().any(|pid| *pid != terminated)
     });
     add_expired(&mut sql, 3);
@@ -265,7 +263,7 @@ fn locked_rows_and_failing_ones_do_not_keep_the_rest_alive() {
     sql.run("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'kept by the user'; END $$;
              CREATE TRIGGER keep BEFORE DELETE ON memories FOR EACH ROW EXECUTE FUNCTION keep()");
     add_expired(&mut sql, 2);
-    wait_until("the failure is in the log", SOON, || {
+    wait_until("the failure is in the log", || {
         cluster.log().contains("kept by the user")
     });
     assert_eq!(launchers(&mut sql).len(), 1);
@@ -293,7 +291,7 @@ fn a_standby_runs_no_worker_until_it_is_promoted() {
     assert_eq!(launchers(&mut there), [0; 0]);
     add_expired(&mut sql, 3);
     let written: String = sql.one("SELECT pg_current_wal_lsn()::text", &[]);
-    wait_until("the standby has caught up", SOON, || {
+    wait_until("the standby has caught up", || {
         there.one(
             "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn",
             &[&written],
@@ -304,8 +302,6 @@ fn a_standby_runs_no_worker_until_it_is_promoted() {
 
     standby.promote();
 
-    wait_until("the launcher runs", Duration::from_secs(60), || {
-        launchers(&mut there).len() == 1
-    });
+    wait_until("the launcher runs", || launchers(&mut there).len() == 1);
     wait_for_rows(&mut there, 1);
 }

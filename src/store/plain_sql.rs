@@ -91,11 +91,17 @@ pub fn check_contents(change: &RowChange, has_ace: bool) -> Result<()> {
     {
         memory::check_size(&named(c"metadata"), &metadata)?;
     }
+    Ok(())
+}
+
+/// Who may read it are agents, and there are some. What was there before may stay.
+pub fn check_readers(change: &RowChange) -> Result<()> {
+    let renewed = |column| !change.is_update() || change.changed(column);
     let shared = c"shared_with_agents";
     if renewed(shared)
         && let Some(agents) = change.new_value::<Vec<Option<String>>>(shared)
     {
-        memory::check_sharing(&named(shared), agents.len())?;
+        memory::check_sharing("shared_with_agents of a memory", agents.len())?;
         let is_name = |agent: &Option<String>| {
             agent
                 .as_ref()

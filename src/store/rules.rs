@@ -68,6 +68,7 @@ pub fn before_write(change: &mut RowChange) -> Result<()> {
     if actor.is_none() {
         plain_sql::check_times(change, store.has_ace())?;
         plain_sql::check_contents(change, store.has_ace())?;
+        plain_sql::check_readers(change)?;
     }
     if store.has_safety() {
         apply_policies(change)?;

@@ -109,15 +109,11 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         command.stdin(Stdio::null());
         let mut running = Running { port, child, log };
-        wait_until(
-            &format!("{command:?} listens"),
-            Duration::from_secs(30),
-            || {
-                let ended = running.child.try_wait().expect("its state is known");
-                assert!(ended.is_none(), "{command:?} ended: {}", running.log());
-                TcpStream::connect(("127.0.0.1", port)).is_ok()
-            },
-        );
+        wait_until(&format!("{command:?} listens"), || {
+            let ended = running.child.try_wait().expect("its state is known");
+            assert!(ended.is_none(), "{command:?} ended: {}", running.log());
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
         running
     }
 
@@ -187,9 +183,7 @@ impl Prometheus {
             port,
             directory.join("prometheus.log"),
         ));
-        wait_until("Prometheus is ready", Duration::from_secs(30), || {
-            get(port, "/-/ready").0 == 200
-        });
+        wait_until("Prometheus is ready", || get(port, "/-/ready").0 == 200);
         prometheus
     }
 

@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use super::programs::{Prometheus, Running, docker, free_port, output, program, read};
 use crate::support::{Cluster, Database, wait_until};
@@ -80,14 +79,12 @@ pub fn configuration(file: &str, from: &str, port: u16) -> String {
 }
 
 pub fn wait_for_metrics(prometheus: &Prometheus) {
-    wait_until("metrics arrive", Duration::from_secs(30), || {
+    wait_until("metrics arrive", || {
         !prometheus.query("memory_ext_info").is_empty()
     });
 }
 
 /// An alert that is pending or firing.
 pub fn wait_for_alert(prometheus: &Prometheus, name: &str) {
-    wait_until(name, Duration::from_secs(40), || {
-        prometheus.alerts().contains(name)
-    });
+    wait_until(name, || prometheus.alerts().contains(name));
 }

@@ -2,7 +2,6 @@
 //! examples have other names. What of the guide is a call over HTTP has its form in SQL in the runbooks.
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -403,7 +402,7 @@ SHOW hnsw.ef_search;
     assert!(said.contains("\nhnsw.ef_search\n200\n"), "{said}");
     // Rows that were updated keep a new index from being used as long as any transaction of the cluster that was
     // open then is (pg_index.indcheckxmin), and other tests have some.
-    wait_until("the new index is used", Duration::from_secs(60), || {
+    wait_until("the new index is used", || {
         desk.psql(
             "
 SET enable_seqscan = off;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 
@@ -148,7 +147,7 @@ fn restore(mut section: Section) {
     // The worker's databases; this server has none.
     let databases = "SELECT current_setting('memory_ext.databases', true)";
     section.run(&desk);
-    wait_until("the setting is there", Duration::from_secs(10), || {
+    wait_until("the setting is there", || {
         database.connect().one::<Option<String>>(databases, &[]) == Some(database.name.clone())
     });
     let mut sql = database.connect();
@@ -217,11 +216,9 @@ fn the_worker_leaves_a_copy_alone() {
     let mut sql = database.connect();
     // Twice: a round that had begun before has come to its end.
     for _ in 0..2 {
-        wait_until(
-            "the worker removes what has expired",
-            Duration::from_secs(60),
-            || sql.one::<i64>(expired, &[]) == 0,
-        );
+        wait_until("the worker removes what has expired", || {
+            sql.one::<i64>(expired, &[]) == 0
+        });
         sql.run("INSERT INTO memories (content, expires_at) VALUES ('over again', now() - interval '1 minute')");
     }
     assert_eq!(copy.connect().one::<i64>(expired, &[]), 1);
@@ -480,7 +477,7 @@ fn point_in_time_recovery(mut section: Section) {
     let switched = section.run(&desk);
     let moment = fs::read_to_string(desk.backup("moment")).expect("a moment");
     assert!(moment.starts_with("20"), "{moment}");
-    wait_until("the WAL is in the archive", Duration::from_secs(30), || {
+    wait_until("the WAL is in the archive", || {
         sql.one(
             "SELECT coalesce(last_archived_wal >= pg_walfile_name($1::text::pg_lsn), false) FROM pg_stat_archiver",
             &[&switched.trim()],

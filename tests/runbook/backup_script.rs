@@ -226,11 +226,9 @@ fn a_second_run_at_the_same_time_is_refused() {
     );
     std::thread::scope(|scope| {
         let first = scope.spawn(|| backup(&desk));
-        wait_until(
-            "the first run dumps",
-            std::time::Duration::from_secs(20),
-            || desk.directory().join("dumping").exists(),
-        );
+        wait_until("the first run dumps", || {
+            desk.directory().join("dumping").exists()
+        });
         let second = backup(&desk);
         desk.bash("touch go").good();
         second.fails(5, "error: another run dumps ");

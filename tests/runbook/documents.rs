@@ -1,7 +1,6 @@
 //! The bash of the documents that are no runbooks.
 
 use std::fs;
-use std::time::Duration;
 
 use super::desk::Desk;
 use super::section::Section;
@@ -113,7 +112,7 @@ fn se_3_the_key_the_anchor_and_verification_elsewhere() {
     let text = section.take("bash");
     desk.bash(&localised(&text)).good();
     section.end();
-    wait_until("the setting is there", Duration::from_secs(10), || {
+    wait_until("the setting is there", || {
         let setting = "SELECT coalesce(current_setting('memory_ext.audit_key_file', true), '')";
         let is: String = database.connect().one(setting, &[]);
         is.ends_with("/etc/audit.key")

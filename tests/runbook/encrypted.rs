@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use super::desk::objects;
 use super::exchange::json_lines;
@@ -26,7 +25,7 @@ pub fn bk_encrypted_backup(mut section: Section) {
     let file = fs::metadata(&key).expect("the key");
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
     assert_ne!(desk.bash(&text).code, Some(0));
-    wait_until("the settings are there", Duration::from_secs(10), || {
+    wait_until("the settings are there", || {
         let setting = "SELECT coalesce(current_setting('memory_ext.backup_directory', true), '')";
         database
             .connect()

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
 
 use postgres::Client;
 use serde_json::Value;
@@ -221,7 +220,7 @@ fn mt_1_maintenance_rounds(mut section: Section) {
 
     // By schedule.
     section.run(&desk);
-    wait_until("the setting is there", Duration::from_secs(10), || {
+    wait_until("the setting is there", || {
         database.connect().one::<String>(
             "SELECT current_setting('memory_ext.maintenance_interval', true)",
             &[],

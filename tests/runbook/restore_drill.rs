@@ -1,7 +1,5 @@
 //! docker/scripts/restore-drill.sh: it says that a backup is good only when it is.
 
-use std::time::Duration;
-
 use super::desk::{Desk, Outcome};
 use super::store::{cluster, filled};
 use crate::support::{Cluster, Options, Sql, wait_until};
@@ -105,7 +103,7 @@ fn what_has_expired_since_the_dump_is_in_the_copy() {
     let over = "SELECT count(*) FROM memories WHERE expires_at <= now()";
     assert_eq!(sql.one::<i64>(over, &[]), 1);
     let worker_came = || sql.one::<i64>(over, &[]) == 0;
-    wait_until("the worker comes", Duration::from_secs(30), worker_came);
+    wait_until("the worker comes", worker_came);
 
     let real = cluster.server.program("pg_restore").display().to_string();
     desk.program(

@@ -1,7 +1,6 @@
 //! The store that an operator looks after, and what has to hold of it.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use postgres::Client;
 
@@ -95,7 +94,7 @@ pub fn assert_indexed(sql: &mut Client) {
     sql.run("SET memory_ext.vector_path = 'hnsw'; SET enable_sort = off");
     // An index that is built where rows were updated before is used once the transactions of then have ended, those of other
     // tests too.
-    wait_until("search uses the index", Duration::from_secs(30), || {
+    wait_until("search uses the index", || {
         let plan: String = sql.one(
             "SELECT memory_explain('fact about harbours', 8, mode => 'vector', agent_id => '*')::text",
             &[],

@@ -318,11 +318,9 @@ impl Cluster {
 
     /// Waits until the server accepts connections (again).
     pub fn wait_ready(&self) {
-        wait_until(
-            "the server accepts connections",
-            Duration::from_secs(30),
-            || self.config("postgres", "postgres").connect(NoTls).is_ok(),
-        );
+        wait_until("the server accepts connections", || {
+            self.config("postgres", "postgres").connect(NoTls).is_ok()
+        });
     }
 }
 

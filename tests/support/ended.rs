@@ -29,7 +29,7 @@ impl Running {
             .spawn()
             .expect("psql runs");
         let mut pid = None;
-        wait_until("the statement runs", Duration::from_secs(30), || {
+        wait_until("the statement runs", || {
             pid = sql
                 .column::<i32>(
                     &format!("SELECT pid FROM pg_stat_activity WHERE application_name = '{application}' AND state = 'active'"),

@@ -2,13 +2,16 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Much longer than anything takes on a busy machine: only what never comes is waited for so long.
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// Waits until the condition holds; fails, saying what was waited for, when it does not come true in time.
-pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(
-            started.elapsed() < limit,
-            "waited {limit:?} in vain: {what}"
+            started.elapsed() < LIMIT,
+            "waited {LIMIT:?} in vain: {what}"
         );
         std::thread::sleep(Duration::from_millis(20));
     }
