@@ -36,12 +36,12 @@ install_into() {
 }
 
 # Test files that match a pattern, with that server. The tests are the same programs for every server, so they are compiled
-# once, and not optimised: there are many.
+# once, and not optimised: there are many. One that fails does not hide what others say.
 cargo_test() {
     local major=$1 files=$2
     "$repo/scripts/setup.sh" 18
     PG_CONFIG=$(embedded_pg_config "$major") PGRX_PG_CONFIG_PATH=$(embedded_pg_config 18) MEMORY_EXT_TEST_USER=$server_user \
-        cargo test --package memory_ext --test "$files" --target-dir "$(target_dir 18)"
+        cargo test --no-fail-fast --package memory_ext --test "$files" --target-dir "$(target_dir 18)"
 }
 
 on_server() {
