@@ -129,17 +129,13 @@ fn mt_9_a_byte_of_a_text_is_found_whatever_it_becomes() {
     }
     // An id that is no text any more is named as well as can be.
     let database = cluster.database();
-    database.connect().run("SELECT memory_add('words', id => 'an-odd-id', agent_id => 'agent-of-it', on_duplicate => 'new'); UPDATE memories SET bullet_helpful = 1");
-    run(cluster.client("psql", &database.name).args([
-        "-Xq",
-        "-c",
-        "VACUUM FULL memories",
-        "-c",
-        "CHECKPOINT",
-    ]));
-    let path: String = database
-        .connect()
-        .one("SELECT pg_relation_filepath('memories')", &[]);
+    let path = {
+        let mut sql = database.connect();
+        sql.run(
+            "INSERT INTO memories (id, content, bullet_helpful) VALUES ('an-odd-id', 'words', 1)",
+        );
+        file(&mut sql, "memories")
+    };
     edit(&cluster, &path, b"an-odd-id", b"an-o\0\xffd-i");
     let mut sql = database.connect();
     assert_eq!(wrong(&mut sql), ["vote_counters error 1"]);
