@@ -464,7 +464,10 @@ fn a_vote_is_no_version_of_the_memory() {
 fn c19_votes_on_a_settled_table_are_hot_and_insert_into_no_index() {
     // Transactions of other tests, even in other databases, would keep dead versions, and so their room, for a moment; so
     // would autovacuum.
-    let cluster = Cluster::start(Options::default());
+    let cluster = Cluster::start(Options {
+        settings: vec!["autovacuum = off"],
+        ..Options::default()
+    });
     let database = cluster.database();
     let mut sql = database.connect();
     sql.run("SELECT memory_init()");
@@ -472,7 +475,6 @@ fn c19_votes_on_a_settled_table_are_hot_and_insert_into_no_index() {
         "SELECT * FROM memory_add_many((SELECT jsonb_agg(jsonb_build_object('memory_type', 'strategy',
             'content', format('strategy %s: try %s before %s', i, md5(i::text), md5((-i)::text)))) FROM generate_series(1, 300) i))",
     );
-    sql.run("ALTER TABLE memories SET (autovacuum_enabled = off)");
     let ids: Vec<String> = sql.column("SELECT id FROM memories ORDER BY id", &[]);
     let round = |sql: &mut Client, what: &str, voter: &str| {
         for id in &ids {
