@@ -10,7 +10,7 @@ use std::process::Command;
 use postgres::Client;
 use serde_json::Value;
 use support::backup::{
-    backup, database, file, folder, granted, name, put, restore, sh, traces, vault,
+    backup, database, file, folder, granted, listed, name, put, restore, sh, traces, vault,
 };
 use support::ended::Running;
 use support::{Database, Sql, run, together, wait_until};
@@ -449,36 +449,43 @@ fn limit_files(process: i32, size: &str) {
     run(prlimit.args([format!("--pid={process}"), format!("--fsize={size}:")]));
 }
 
+/// A server of its own, where nobody writes: a page that others have changed would be written by this backend too, and the
+/// files of tables have the same limit.
 #[test]
 fn a_file_that_may_grow_no_further_is_said_to_be_and_nothing_is_left() {
-    let database = large();
-    let mut sql = database.connect();
-    let (name, small) = (name(), name());
-    sql.run("VACUUM");
-    sql.run("CHECKPOINT");
-    let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
-    let limit = |size: &str| limit_files(process, size);
-    limit("200000");
-    let refusal = sql.refused(&format!("SELECT memory_backup('{name}')"), &[]);
-    limit("unlimited");
-    refusal.is("53100").says("File too large").well_formed();
-    assert_eq!(traces(&name), [""; 0]);
-    backup(&mut sql, &name, "");
+    let cluster = support::backup::vault_with(support::Options {
+        settings: vec!["autovacuum = off"],
+        ..support::Options::default()
+    });
+    let (large, small) = (cluster.database(), cluster.database());
+    let (mut sql, mut other) = (large.connect(), small.connect());
+    fill_large(&mut sql);
+    other.run("SELECT memory_init(); SELECT memory_add('words')");
+    backup(&mut other, "small", "");
+    for client in [&mut sql, &mut other] {
+        client.run("VACUUM");
+        client.run("CHECKPOINT");
+    }
+    let refused = |sql: &mut Client, size: &str, call: &str| {
+        let process: i32 = sql.one("SELECT pg_backend_pid()", &[]);
+        limit_files(process, size);
+        let refusal = sql.refused(call, &[]);
+        limit_files(process, "unlimited");
+        refusal.is("53100").says("File too large").well_formed();
+    };
+    refused(&mut sql, "200000", "SELECT memory_backup('large')");
+    assert_eq!(listed(&cluster).len(), 2, "{:?}", listed(&cluster));
+    backup(&mut sql, "large", "");
     // Rotating needs as much again.
-    let mut other = support::backup::database().connect();
-    backup(&mut other, &small, "");
-    let old = fs::read(file(&small)).expect("a backup");
-    let process: i32 = other.one("SELECT pg_backend_pid()", &[]);
-    let limit = |size: &str| limit_files(process, size);
-    limit("100");
-    let refusal = other.refused(
-        &format!("SELECT memory_backup_rotate('{small}', new_passphrase => 'new')"),
-        &[],
+    let file = folder(&cluster).join("small");
+    let old = fs::read(&file).expect("a backup");
+    refused(
+        &mut other,
+        "100",
+        "SELECT memory_backup_rotate('small', new_passphrase => 'new')",
     );
-    limit("unlimited");
-    refusal.is("53100").says("File too large").well_formed();
-    assert_eq!(fs::read(file(&small)).expect("the backup"), old);
-    assert_eq!(traces(&small).len(), 2);
+    assert_eq!(fs::read(&file).expect("the backup"), old);
+    assert_eq!(listed(&cluster).len(), 4, "{:?}", listed(&cluster));
 }
 
 /// A server of its own: a backend that is killed takes all others with it.

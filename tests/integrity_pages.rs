@@ -131,6 +131,7 @@ fn mt_9_a_byte_of_a_text_is_found_whatever_it_becomes() {
     let database = cluster.database();
     let path = {
         let mut sql = database.connect();
+        sql.run("SELECT memory_init()");
         sql.run(
             "INSERT INTO memories (id, content, bullet_helpful) VALUES ('an-odd-id', 'words', 1)",
         );
