@@ -521,7 +521,7 @@ fn what_a_killed_backend_leaves_the_next_backup_removes() {
         run(Command::new("kill").args(["-9", &process.to_string()]));
         call.join().expect("the call ends");
     });
-    cluster.wait_ready();
+    cluster.wait_restarted();
     assert_eq!(unfinished().len(), 2, "the backup and its manifest");
     assert!(!folder.join("cut_off").exists());
 

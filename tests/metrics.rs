@@ -171,7 +171,7 @@ fn a_restart_and_a_crash_begin_anew() {
     wait_until("the connection is lost", || {
         victim.is_closed() || victim.simple_query("SELECT 1").is_err()
     });
-    cluster.wait_ready();
+    cluster.wait_restarted();
     let third = count(1.0);
     assert!(third > second, "{third} {second}");
 }

@@ -219,7 +219,7 @@ fn a_killed_launcher_comes_back() {
     wait_until("the session is gone", || {
         sql.query("SELECT 1", &[]).is_err()
     });
-    cluster.wait_ready();
+    cluster.wait_restarted();
     let mut sql = database.connect();
     wait_until("a new launcher runs", || {
         launchers(&mut sql).iter().any(|pid| *pid != killed)

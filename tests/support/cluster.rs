@@ -316,8 +316,13 @@ impl Cluster {
         ]
     }
 
-    /// Waits until the server accepts connections (again).
-    pub fn wait_ready(&self) {
+    /// Waits until the server is back after one of its processes was killed. The client of that process may know of it before
+    /// the server does.
+    pub fn wait_restarted(&self) {
+        wait_until("the server starts over", || {
+            self.log()
+                .contains("all server processes terminated; reinitializing")
+        });
         wait_until("the server accepts connections", || {
             self.config("postgres", "postgres").connect(NoTls).is_ok()
         });
